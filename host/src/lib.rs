@@ -1,0 +1,9 @@
+//! Wicketgate, the gateway: finds AI sessions, gives them addresses, lets in who may enter, and carries the traffic.
+//!
+//! Rooms stand on floors and import only from floors below: `domain`, `config`, `error`; then `plugin`, `clearml`,
+//! `upstream`; then `admission`, `route`, `auth`; then `discovery`, `request`; then `listener`, `admin`; and `run` here,
+//! the only place that wires them.
+
+pub mod config;
+pub mod domain;
+pub mod plugin;

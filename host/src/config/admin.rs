@@ -1,0 +1,22 @@
+//! `admin`: the listener for operators.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use super::Secret;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Off loopback it shows health and metrics only, unless a token is sent.
+    pub listen: SocketAddr,
+    /// Bearer token for everything else.
+    pub token: Option<Secret>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9090)), token: None }
+    }
+}

@@ -1,0 +1,59 @@
+//! `plugins`: where the decisions' components come from and what they may use.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plugins {
+    /// A directory with `plugins.yaml` and `.wasm` files, as a ConfigMap is mounted. Without it the built-in defaults
+    /// apply; once it is named they never do.
+    pub directory: Option<PathBuf>,
+    /// How often the directory is looked at even when no change was notified.
+    pub poll_s: u64,
+    /// The time that a call may take unless the manifest says otherwise: over it the plugin's instance is thrown away.
+    pub call_budget_ms: u64,
+    /// A plugin's linear memory. The manifest may ask for less.
+    pub memory_mib: usize,
+    /// A component's size before compilation.
+    pub component_mib: usize,
+    /// For compiling and configuring a plugin in a process of its own.
+    pub compile_timeout_s: u64,
+    pub compile_memory_mib: u64,
+    pub cache: DecisionCache,
+}
+
+/// The cache of decisions, for each worker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecisionCache {
+    /// Bytes of remembered inputs and decisions. Zero: nothing is cached.
+    pub bytes: u64,
+    /// The same for denials and challenges, apart so that strangers can't push out people.
+    pub denial_bytes: u64,
+    /// No decision is used for longer, whatever it says itself.
+    pub longest_s: u64,
+    pub longest_denial_s: u64,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            poll_s: 10,
+            call_budget_ms: 5,
+            memory_mib: 16,
+            component_mib: 32,
+            compile_timeout_s: 60,
+            compile_memory_mib: 2048,
+            cache: DecisionCache::default(),
+        }
+    }
+}
+
+impl Default for DecisionCache {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, denial_bytes: 2 << 20, longest_s: 60, longest_denial_s: 5 }
+    }
+}

@@ -1,0 +1,17 @@
+//! The words that every room uses: sessions, endpoints, identities, decisions. Plain values without I/O and without a
+//! trace of Wasm, HTTP or Kubernetes; imported by all, importing none.
+
+pub mod attributes;
+pub mod candidate;
+pub mod credential;
+pub mod decision;
+pub mod endpoint;
+pub mod identity;
+pub mod time;
+
+pub use attributes::Attributes;
+pub use candidate::Candidate;
+pub use credential::Credential;
+pub use endpoint::{Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, UpstreamPath};
+pub use identity::{Identity, Principal};
+pub use time::Timestamp;
