@@ -6,6 +6,7 @@ pub mod candidate;
 pub mod credential;
 pub mod decision;
 pub mod endpoint;
+pub mod facts;
 pub mod identity;
 pub mod time;
 
