@@ -20,7 +20,7 @@ pub use self::{
     key_sets::{Algorithm, JwksSource, KeySet, SecretEncoding},
     log::{Log, LogFormat},
     login::{Login, User},
-    plugins::Plugins,
+    plugins::{DecisionCache, Plugins},
 };
 use crate::domain::Credential;
 

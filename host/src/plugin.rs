@@ -3,6 +3,33 @@
 //! The pipeline and discovery call `PluginSet::{authenticate, route, filter}`; admission builds `PluginSet`s. This room
 //! knows nothing of routes, snapshots or HTTP connections, and it is the only one where Wasm is.
 
+mod bindings;
+mod cache;
+mod compile;
+mod convert;
+mod counts;
+mod engine;
+mod facts;
+mod fault;
+mod host_calls;
+mod inputs;
+mod instance;
+pub mod key_set;
+mod loaded;
+mod set;
 pub mod subject;
+mod worker;
 
-pub use subject::{Connection, HttpSubject, Subject, TcpSubject};
+pub use self::{
+    compile::{CompileError, Compiled, Compiler, compile_standard_input},
+    convert::KnownHosts,
+    counts::Counts,
+    engine::{Engine, EngineError, MOST_PLUGINS},
+    facts::Facts,
+    fault::{Fault, FaultKind, PluginName},
+    inputs::{CredentialInputs, NamePattern, cookies},
+    loaded::{Declaration, Grants, Kind, LoadError, OnFault, Plugin, PluginSpec},
+    set::{Authenticated, DecisionContext, Generation, PluginSet, Routed},
+    subject::{Connection, HttpSubject, Subject, TcpSubject},
+    worker::Worker,
+};

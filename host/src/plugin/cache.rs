@@ -1,0 +1,119 @@
+//! The decision cache of one worker. A hit is a decision under exactly the same inputs that still holds; it costs a look-up
+//! and no Wasm.
+
+use std::sync::Arc;
+
+use quick_cache::{Weighter, unsync};
+
+use crate::{
+    config,
+    domain::{
+        Timestamp,
+        decision::{Authentication, Routing},
+    },
+};
+
+/// Decisions by the inputs that they were made from. Denials live apart, so that strangers can't push out people.
+pub struct DecisionCache {
+    grants: unsync::Cache<Box<[u8]>, Entry, ByBytes>,
+    denials: unsync::Cache<Box<[u8]>, Entry, ByBytes>,
+}
+
+#[derive(Clone)]
+pub struct Entry {
+    pub decision: Decision,
+    pub holds_until: Timestamp,
+}
+
+/// What one plugin decided.
+#[derive(Clone)]
+pub enum Decision {
+    Authentication {
+        decision: Arc<Authentication>,
+        /// The `Authorization` header holds a token of ours.
+        authorization_is_ours: bool,
+    },
+    /// None is an abstention.
+    Routing(Option<Arc<Routing>>),
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+/// A rough size of an entry beside its key, in bytes: principals and header edits are small.
+const ENTRY_BYTES: u64 = 512;
+/// For sizing the caches' tables: a token with a few attributes.
+const USUAL_KEY_BYTES: u64 = 1024;
+
+impl Weighter<Box<[u8]>, Entry> for ByBytes {
+    fn weight(&self, key: &Box<[u8]>, _: &Entry) -> u64 {
+        key.len() as u64 + ENTRY_BYTES
+    }
+}
+
+// === impl DecisionCache ===
+
+impl DecisionCache {
+    pub fn new(limits: &config::DecisionCache) -> Self {
+        let cache = |bytes: u64| {
+            let items = usize::try_from(bytes / USUAL_KEY_BYTES).unwrap_or(usize::MAX);
+            unsync::Cache::with_weighter(items.max(1), bytes, ByBytes)
+        };
+        Self { grants: cache(limits.bytes), denials: cache(limits.denial_bytes) }
+    }
+
+    pub fn find(&self, key: &[u8], now: Timestamp) -> Option<&Entry> {
+        let entry = self.grants.get(key).or_else(|| self.denials.get(key))?;
+        (entry.holds_until > now).then_some(entry)
+    }
+
+    pub fn remember(&mut self, key: &[u8], entry: Entry) {
+        let cache = if entry.decision.lets_in() { &mut self.grants } else { &mut self.denials };
+        cache.insert(key.into(), entry);
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    /// Whether it's a decision for somebody who is known and may enter; abstentions count as denials, since strangers make them.
+    pub fn lets_in(&self) -> bool {
+        match self {
+            Self::Authentication { decision, .. } => matches!(**decision, Authentication::Allow(_)),
+            Self::Routing(decision) => {
+                matches!(decision.as_deref(), Some(Routing::Forward(_) | Routing::Redirect { .. }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_cannot_push_out_people() {
+        let limits = config::DecisionCache { bytes: 64 << 10, denial_bytes: 16 << 10, ..Default::default() };
+        let mut cache = DecisionCache::new(&limits);
+        let later = Timestamp(10);
+        let entry = |decision| Entry { decision: Decision::Routing(decision), holds_until: later };
+        let location = http::HeaderValue::from_static("/");
+        let reason = crate::domain::decision::Reason { code: "x".into(), detail: None };
+        let grant = Some(Arc::new(Routing::Redirect { reason, location }));
+        cache.remember(b"person", entry(grant));
+        for stranger in 0..10_000_u32 {
+            cache.remember(&stranger.to_be_bytes(), entry(None));
+        }
+        assert!(cache.find(b"person", Timestamp(9)).is_some());
+        assert!(cache.find(b"person", later).is_none(), "an entry must not be used from its end on");
+        assert!(cache.denials.weight() <= 16 << 10);
+    }
+
+    #[test]
+    fn a_cache_without_room_remembers_nothing() {
+        let limits = config::DecisionCache { bytes: 0, denial_bytes: 0, ..Default::default() };
+        let mut cache = DecisionCache::new(&limits);
+        cache.remember(b"key", Entry { decision: Decision::Routing(None), holds_until: Timestamp(10) });
+        assert!(cache.find(b"key", Timestamp(1)).is_none());
+    }
+}

@@ -1,0 +1,188 @@
+//! What a plugin can call: `log` and `jwt`. The state here belongs to one instance and is set anew for each call.
+
+use std::sync::Arc;
+
+use wasmtime::{ResourceLimiter, component::Component};
+
+use super::{
+    PluginName,
+    bindings::v0_1::{jwt, log, types},
+    facts::Answer,
+    key_set::{KeySet, LONGEST_TOKEN, Refusal, Requirements, Verified, select_claims},
+};
+use crate::domain::{Credential, Timestamp, facts::Introspection};
+
+const LOG_LINES_PER_CALL: u32 = 16;
+const LOG_LINE_BYTES: usize = 1024;
+const TABLE_ELEMENTS: usize = 20_000;
+
+/// One declared verification, bound to its key set.
+pub struct Verification {
+    pub key_set: Arc<KeySet>,
+    pub requirements: Requirements,
+}
+
+/// What the host knows during a call.
+pub struct HostState {
+    plugin: Arc<PluginName>,
+    verifications: Arc<[Verification]>,
+    memory_limit: usize,
+    pub call: CallState,
+}
+
+/// The part that is set anew for each call.
+pub struct CallState {
+    pub now: Timestamp,
+    /// What the server said of each token of this call.
+    pub introspections: Vec<(String, Answer<Introspection>)>,
+    /// The token that verified last.
+    pub verified: Option<VerifiedToken>,
+    pub log_lines: u32,
+}
+
+pub struct VerifiedToken {
+    pub token: Credential,
+    pub valid_until: Option<Timestamp>,
+}
+
+/// The guest asked for more memory than it may have.
+#[derive(Debug, thiserror::Error)]
+#[error("{wanted} bytes of memory, at most {limit}")]
+pub struct OverMemory {
+    wanted: usize,
+    limit: usize,
+}
+
+// === impl HostState ===
+
+impl HostState {
+    pub fn new(plugin: Arc<PluginName>, verifications: Arc<[Verification]>, memory_limit: usize) -> Self {
+        Self { plugin, verifications, memory_limit, call: CallState::at(Timestamp(0)) }
+    }
+
+    /// Verifies natively, as the guest's `jwt.verify` does.
+    fn verify_token(&mut self, number: u32, token: &str) -> Result<Verified, Refusal> {
+        let Some(verification) = self.verifications.get(number as usize) else {
+            return Err(Refusal::Unavailable("undeclared".into()));
+        };
+        let verified = match verification.key_set.introspection() {
+            None => verification.key_set.verify(token, &verification.requirements, self.call.now)?,
+            Some(_) => self.call.introspected(token, &verification.requirements)?,
+        };
+        let token = Credential::new(token);
+        self.call.verified = Some(VerifiedToken { token, valid_until: verified.valid_until });
+        Ok(verified)
+    }
+}
+
+// === impl CallState ===
+
+impl CallState {
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, introspections: Vec::new(), verified: None, log_lines: 0 }
+    }
+
+    fn introspected(&self, token: &str, requirements: &Requirements) -> Result<Verified, Refusal> {
+        let Some((_, answer)) = self.introspections.iter().find(|(known, _)| known == token) else {
+            return Err(Refusal::Malformed("not the value of a declared credential, or not like a token".into()));
+        };
+        match &answer.value {
+            Ok(Introspection::Accepted(claims)) => {
+                Ok(Verified { claims: select_claims(claims, &requirements.claims), valid_until: Some(answer.holds_until) })
+            }
+            Ok(Introspection::Refused(why)) => Err(Refusal::Refused(why.clone())),
+            Err(why) => Err(Refusal::Unavailable(why.clone())),
+        }
+    }
+}
+
+// === the contract's host side ===
+
+impl types::Host for HostState {}
+
+impl log::Host for HostState {
+    fn write(&mut self, level: log::Level, message: String) {
+        self.call.log_lines += 1;
+        if self.call.log_lines > LOG_LINES_PER_CALL {
+            if self.call.log_lines == LOG_LINES_PER_CALL + 1 {
+                tracing::warn!(target: "plugin", plugin = %self.plugin, "further lines of this call are left out");
+            }
+            return;
+        }
+        let mut end = message.len().min(LOG_LINE_BYTES);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = message[..end].escape_debug();
+        match level {
+            log::Level::Debug => tracing::debug!(target: "plugin", plugin = %self.plugin, "{message}"),
+            log::Level::Info => tracing::info!(target: "plugin", plugin = %self.plugin, "{message}"),
+            log::Level::Warn => tracing::warn!(target: "plugin", plugin = %self.plugin, "{message}"),
+            log::Level::Error => tracing::error!(target: "plugin", plugin = %self.plugin, "{message}"),
+        }
+    }
+}
+
+impl jwt::Host for HostState {
+    fn verify(&mut self, verification: u32, token: String) -> Result<jwt::Verified, jwt::VerifyError> {
+        if verification as usize >= self.verifications.len() {
+            return Err(jwt::VerifyError::Undeclared);
+        }
+        if token.len() > LONGEST_TOKEN {
+            return Err(jwt::VerifyError::Malformed(format!("over {LONGEST_TOKEN} bytes")));
+        }
+        match self.verify_token(verification, &token) {
+            Ok(Verified { claims, valid_until }) => Ok(jwt::Verified {
+                claims: claims.into_iter().map(|claim| claim.map(claim_value)).collect(),
+                valid_until: valid_until.map(|Timestamp(ms)| ms),
+            }),
+            Err(refusal) => Err(match refusal {
+                Refusal::Malformed(why) => jwt::VerifyError::Malformed(why),
+                Refusal::Algorithm(name) => jwt::VerifyError::Algorithm(name),
+                Refusal::UnknownKey => jwt::VerifyError::UnknownKey,
+                Refusal::Signature => jwt::VerifyError::Signature,
+                Refusal::Expired => jwt::VerifyError::Expired,
+                Refusal::NotYetValid => jwt::VerifyError::NotYetValid,
+                Refusal::Audience => jwt::VerifyError::Audience,
+                Refusal::Issuer => jwt::VerifyError::Issuer,
+                Refusal::CriticalHeader => jwt::VerifyError::CriticalHeader,
+                Refusal::Refused(why) => jwt::VerifyError::Refused(why),
+                Refusal::Unavailable(why) => jwt::VerifyError::Unavailable(why),
+            }),
+        }
+    }
+}
+
+fn claim_value(value: serde_json::Value) -> jwt::ClaimValue {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => jwt::ClaimValue::Text(text),
+        Value::Bool(value) => jwt::ClaimValue::Boolean(value),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => jwt::ClaimValue::Integer(integer),
+            None => jwt::ClaimValue::Json(number.to_string()),
+        },
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            jwt::ClaimValue::Texts(items.into_iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
+        }
+        other => jwt::ClaimValue::Json(other.to_string()),
+    }
+}
+
+impl ResourceLimiter for HostState {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.memory_limit {
+            return Err(OverMemory { wanted: desired, limit: self.memory_limit }.into());
+        }
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+/// The contract's interfaces that a component imports, each with its version.
+pub fn imports(component: &Component, engine: &wasmtime::Engine) -> Vec<String> {
+    component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect()
+}

@@ -1,0 +1,204 @@
+//! One running instance of one plugin: its store, its calls, its budget. An instance that didn't return by itself is spent.
+
+use std::{sync::Arc, time::Instant};
+
+use wasmtime::{Store, Trap};
+
+use super::{
+    PluginName,
+    bindings::v0_1::{self, authentication, discovery, routing, types},
+    engine::{Engine, TICK, call_output_bytes},
+    fault::{Fault, FaultKind},
+    host_calls::{CallState, HostState, OverMemory},
+    loaded::{Declaration, LoadError, Plugin, Pre},
+};
+use crate::domain::Timestamp;
+
+/// A guest with its memory. It belongs to one thread.
+pub struct Instance {
+    store: Store<HostState>,
+    guest: Guest,
+    plugin: Arc<PluginName>,
+    calls: u64,
+}
+
+enum Guest {
+    DiscoveryFilter(v0_1::DiscoveryFilter),
+    Authenticator(v0_1::Authenticator),
+    RoutingPolicy(v0_1::RoutingPolicy),
+}
+
+/// The time that is left for a call: it runs from the moment the call was wanted, over instantiation and host calls.
+#[derive(Clone, Copy)]
+pub struct Budget {
+    began: Instant,
+    ms: u64,
+}
+
+/// An instance is replaced after so many calls, so that a leak in a guest stays small.
+const MOST_CALLS: u64 = 1_000_000;
+/// What `configure` may take, in milliseconds: every worker configures its own instance between requests.
+const CONFIGURE_MS: u64 = 100;
+
+// === impl Budget ===
+
+impl Budget {
+    pub fn new(ms: u64) -> Self {
+        Self { began: Instant::now(), ms }
+    }
+
+    fn ticks_left(self) -> u64 {
+        let spent = self.began.elapsed().as_millis() as u64;
+        // The tick under way counts: a deadline of one could strike at once.
+        (self.ms.saturating_sub(spent) / TICK.as_millis() as u64) + 1
+    }
+}
+
+// === impl Instance ===
+
+impl Instance {
+    /// An instance that isn't configured yet.
+    pub fn instantiate(engine: &Engine, plugin: &Plugin, now: Timestamp) -> Result<Self, Fault> {
+        let state = HostState::new(Arc::clone(&plugin.name), plugin.verifications(), plugin.spec.memory_bytes);
+        let mut store = Store::new(engine.wasm(), state);
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(call_output_bytes());
+        store.set_epoch_deadline(CONFIGURE_MS);
+        store.data_mut().call = CallState::at(now);
+        let guest = match &plugin.pre {
+            Pre::DiscoveryFilter(pre) => pre.instantiate(&mut store).map(Guest::DiscoveryFilter),
+            Pre::Authenticator(pre) => pre.instantiate(&mut store).map(Guest::Authenticator),
+            Pre::RoutingPolicy(pre) => pre.instantiate(&mut store).map(Guest::RoutingPolicy),
+        };
+        match guest {
+            Ok(guest) => Ok(Self { store, guest, plugin: Arc::clone(&plugin.name), calls: 0 }),
+            Err(error) => {
+                let mut fault = self::fault(&plugin.name, &error);
+                if fault.kind == FaultKind::Trap {
+                    fault.kind = FaultKind::Instance;
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// An instance ready for calls, which declared what the plugin declared at first.
+    pub fn ready(engine: &Engine, plugin: &Plugin, now: Timestamp) -> Result<Self, Fault> {
+        let mut instance = Self::instantiate(engine, plugin, now)?;
+        let in_words = |error: LoadError| match error {
+            LoadError::Fault(fault) => fault,
+            other => Fault { plugin: Arc::clone(&plugin.name), kind: FaultKind::Instance, message: other.to_string() },
+        };
+        let declared = instance.configure(plugin).map_err(in_words)?;
+        if declared != *plugin.declaration() {
+            let message = "declared something else than when it was admitted: a declaration is a function of its configuration";
+            return Err(Fault { plugin: Arc::clone(&plugin.name), kind: FaultKind::Output, message: message.into() });
+        }
+        Ok(instance)
+    }
+
+    /// Calls `configure` and parses what it declares.
+    pub fn configure(&mut self, plugin: &Plugin) -> Result<Declaration, LoadError> {
+        self.store.set_epoch_deadline(CONFIGURE_MS);
+        let config = &plugin.spec.config;
+        let answer = match &self.guest {
+            Guest::DiscoveryFilter(guest) => guest.wicketgate_plugin_discovery().call_configure(&mut self.store, config),
+            Guest::Authenticator(guest) => guest.wicketgate_plugin_authentication().call_configure(&mut self.store, config),
+            Guest::RoutingPolicy(guest) => guest.wicketgate_plugin_routing().call_configure(&mut self.store, config),
+        };
+        let declared = answer.map_err(|error| fault(&self.plugin, &error))?;
+        let declared = declared.map_err(|error| LoadError::Configure(error_in_words(error)))?;
+        Declaration::parse(declared, plugin.spec.kind)
+    }
+
+    pub fn authenticate(
+        &mut self,
+        request: &authentication::Request,
+        call: CallState,
+        budget: Budget,
+    ) -> Result<authentication::Decision, Fault> {
+        self.begin(call, budget);
+        let Guest::Authenticator(guest) = &self.guest else { return Err(self.wrong_kind()) };
+        let answer = guest.wicketgate_plugin_authentication().call_authenticate(&mut self.store, request);
+        self.answer(answer)
+    }
+
+    pub fn route(&mut self, request: &routing::Request, call: CallState, budget: Budget) -> Result<routing::Decision, Fault> {
+        self.begin(call, budget);
+        let Guest::RoutingPolicy(guest) = &self.guest else { return Err(self.wrong_kind()) };
+        let answer = guest.wicketgate_plugin_routing().call_route(&mut self.store, request);
+        self.answer(answer)
+    }
+
+    pub fn filter(
+        &mut self,
+        candidate: &discovery::Candidate,
+        call: CallState,
+        budget: Budget,
+    ) -> Result<discovery::Verdict, Fault> {
+        self.begin(call, budget);
+        let Guest::DiscoveryFilter(guest) = &self.guest else { return Err(self.wrong_kind()) };
+        let answer = guest.wicketgate_plugin_discovery().call_filter(&mut self.store, candidate);
+        self.answer(answer)
+    }
+
+    /// What the host saw during the last call.
+    pub fn call_state(&mut self) -> &mut CallState {
+        &mut self.store.data_mut().call
+    }
+
+    /// Whether it should be replaced though nothing went wrong.
+    pub fn is_worn_out(&self) -> bool {
+        self.calls >= MOST_CALLS
+    }
+
+    fn begin(&mut self, call: CallState, budget: Budget) {
+        self.calls += 1;
+        self.store.data_mut().call = call;
+        self.store.set_epoch_deadline(budget.ticks_left());
+    }
+
+    fn answer<T>(&self, answer: wasmtime::Result<Result<T, types::Error>>) -> Result<T, Fault> {
+        match answer {
+            Ok(Ok(decision)) => Ok(decision),
+            Ok(Err(error)) => {
+                let kind = match error {
+                    types::Error::Unavailable(_) => FaultKind::Unavailable,
+                    _ => FaultKind::Error,
+                };
+                Err(Fault { plugin: Arc::clone(&self.plugin), kind, message: error_in_words(error) })
+            }
+            Err(error) => Err(fault(&self.plugin, &error)),
+        }
+    }
+
+    fn wrong_kind(&self) -> Fault {
+        Fault { plugin: Arc::clone(&self.plugin), kind: FaultKind::Instance, message: "called as another kind".into() }
+    }
+}
+
+fn fault(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
+    let kind = if error.downcast_ref::<OverMemory>().is_some() {
+        FaultKind::Memory
+    } else {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => FaultKind::Deadline,
+            Some(_) => FaultKind::Trap,
+            // What isn't a trap of the guest's code is its answer: too much of it, or malformed.
+            None => FaultKind::Output,
+        }
+    };
+    let message: String = format!("{error:#}").chars().take(500).collect();
+    Fault { plugin: Arc::clone(plugin), kind, message: message.replace('\n', " ") }
+}
+
+fn error_in_words(error: types::Error) -> String {
+    let short = |text: String| text.chars().take(500).flat_map(char::escape_debug).collect::<String>();
+    match error {
+        types::Error::InvalidConfig(invalid) => {
+            let key = if invalid.key.is_empty() { "the configuration".to_owned() } else { invalid.key };
+            format!("{}: found {}, expected {}", short(key), short(invalid.found), short(invalid.expected))
+        }
+        types::Error::Unavailable(why) | types::Error::Other(why) => short(why),
+    }
+}

@@ -1,0 +1,200 @@
+//! The chain of authenticators: in order, the first that doesn't abstain wins.
+
+use super::*;
+use crate::{
+    domain::{
+        Credential,
+        decision::{Allowance, Lifetime},
+        facts::Introspection,
+    },
+    plugin::{
+        bindings::v0_1::authentication,
+        convert::{self, BadAnswer},
+        facts::Answer,
+        fault::FaultKind,
+        host_calls::{CallState, VerifiedToken},
+        inputs::{Gathered, encode_attributes},
+        key_set::{Refusal, is_token_shaped},
+    },
+};
+
+/// Tokens of one request that the server is asked about at most.
+const MOST_INTROSPECTIONS: usize = 4;
+
+type Introspections = Vec<(String, Answer<Introspection>)>;
+
+impl PluginSet {
+    /// Who a subject comes from. Without an endpoint (there is no such session) the plugins see no session attributes.
+    ///
+    /// # Errors
+    /// A plugin couldn't decide: the caller answers 503 and lets nothing through.
+    pub async fn authenticate(
+        &self,
+        worker: &Worker,
+        subject: &Subject<'_>,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<Authenticated, Fault> {
+        let mut abstained: Option<Authenticated> = None;
+        let mut authorization_is_ours = false;
+        for plugin in &self.authenticators {
+            let mut step = self.ask_authenticator(worker, plugin, subject, endpoint).await?;
+            authorization_is_ours |= step.authorization_is_ours;
+            step.authorization_is_ours = authorization_is_ours;
+            let Authentication::Anonymous { challenge, .. } = &*step.decision else { return Ok(step) };
+            // The first challenge offered is the one that a policy's `unauthenticated` becomes.
+            let better = abstained.as_ref().is_none_or(|earlier| challenge.is_some() && !offers_challenge(&earlier.decision));
+            if better {
+                abstained = Some(step);
+            }
+        }
+        Ok(match abstained {
+            Some(step) => Authenticated { authorization_is_ours, plugin: None, ..step },
+            None => Authenticated {
+                decision: Arc::new(Authentication::Anonymous { reason: reason("no-authenticator"), challenge: None }),
+                authorization_is_ours,
+                plugin: None,
+                cached: false,
+                holds_until: self.holds_until(Timestamp::now(), false, []),
+            },
+        })
+    }
+
+    async fn ask_authenticator(
+        &self,
+        worker: &Worker,
+        plugin: &Arc<Plugin>,
+        subject: &Subject<'_>,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<Authenticated, Fault> {
+        let now = Timestamp::now();
+        let inputs = &plugin.declaration().inputs;
+        let gathered = inputs.gather(subject);
+        let found = worker.find(now, |key| {
+            key.extend_from_slice(&plugin.key.to_be_bytes());
+            for verification in plugin.verifications().iter() {
+                key.extend_from_slice(&verification.key_set.revision().to_be_bytes());
+            }
+            gathered.encode(key);
+            key.push(u8::from(endpoint.is_some()));
+            if let Some(endpoint) = endpoint {
+                encode_attributes(key, &endpoint.attributes, &inputs.attributes);
+            }
+        });
+        let key = match found {
+            Ok(Entry { decision: Decision::Authentication { decision, authorization_is_ours }, holds_until }) => {
+                plugin.counts.hit();
+                let plugin = Some(Arc::clone(&plugin.name));
+                return Ok(Authenticated { decision, authorization_is_ours, plugin, cached: true, holds_until });
+            }
+            // A key begins with the plugin's number, and a plugin has one kind.
+            Ok(_) => return Err(unreachable_entry(plugin)),
+            Err(key) => key,
+        };
+        let introspections = self.introspect(plugin, &gathered, now).await;
+        let authorization_is_ours = is_ours(plugin, &gathered, &introspections, now);
+        let facts_end = introspections.iter().map(|(_, answer)| answer.holds_until).min();
+        let request = authentication::Request {
+            subject: convert::subject(&gathered),
+            session: endpoint.map_or_else(Vec::new, |endpoint| convert::attributes(&endpoint.attributes, &inputs.attributes)),
+            now: now.0,
+        };
+        let (decision, end) = worker.call(plugin, |instance, budget| {
+            let answer = instance.authenticate(&request, CallState { introspections, ..CallState::at(now) }, budget)?;
+            let verified = instance.call_state().verified.take();
+            parse(answer, verified, now, &self.context.hosts).map_err(|error| Fault {
+                plugin: Arc::clone(&plugin.name),
+                kind: FaultKind::Output,
+                message: error.to_string(),
+            })
+        })?;
+        let decision = Decision::Authentication { decision: Arc::new(decision), authorization_is_ours };
+        let holds_until = self.holds_until(now, decision.lets_in(), [end, facts_end]);
+        worker.remember(&key, Entry { decision: decision.clone(), holds_until });
+        let Decision::Authentication { decision, authorization_is_ours } = decision else { return Err(unreachable_entry(plugin)) };
+        Ok(Authenticated { decision, authorization_is_ours, plugin: Some(Arc::clone(&plugin.name)), cached: false, holds_until })
+    }
+
+    /// Asks the server about the tokens of a request, when one of the plugin's key sets works that way. A token that a key
+    /// of ours accepts isn't asked about.
+    async fn introspect(&self, plugin: &Plugin, gathered: &Gathered<'_>, now: Timestamp) -> Introspections {
+        let verifications = plugin.verifications();
+        let Some(holds) = verifications.iter().find_map(|verification| verification.key_set.introspection()) else {
+            return Vec::new();
+        };
+        let ours = |token: &str| {
+            verifications.iter().any(|verification| verification.key_set.verify(token, &verification.requirements, now).is_ok())
+        };
+        let credentials = &plugin.declaration().inputs.credentials;
+        let tokens = gathered.tokens(credentials).filter(|token| is_token_shaped(token) && !ours(token));
+        let mut answers: Introspections = Vec::new();
+        for token in tokens.take(MOST_INTROSPECTIONS) {
+            if answers.iter().all(|(known, _)| known != token) {
+                answers.push((token.to_owned(), self.context.facts.introspect(token, holds).await));
+            }
+        }
+        answers
+    }
+}
+
+/// Whether the token in `Authorization` is one of ours, whichever credential identified the subject. An expired one is, too;
+/// and while nobody can tell, it counts as ours: it's kept from the workload.
+fn is_ours(plugin: &Plugin, gathered: &Gathered<'_>, introspections: &Introspections, now: Timestamp) -> bool {
+    let Some(token) = gathered.bearer() else { return false };
+    let asked =
+        introspections.iter().any(|(known, answer)| known == token && !matches!(answer.value, Ok(Introspection::Refused(_))));
+    asked
+        || plugin.verifications().iter().any(|verification| {
+            let verified = verification.key_set.verify(token, &verification.requirements, now);
+            verification.key_set.introspection().is_none()
+                && !matches!(
+                    verified,
+                    Err(Refusal::Malformed(_)
+                        | Refusal::Algorithm(_)
+                        | Refusal::UnknownKey
+                        | Refusal::Signature
+                        | Refusal::CriticalHeader)
+                )
+        })
+}
+
+/// The decision with the instant at which it ends by itself.
+fn parse(
+    answer: authentication::Decision,
+    verified: Option<VerifiedToken>,
+    now: Timestamp,
+    hosts: &KnownHosts,
+) -> Result<(Authentication, Option<Timestamp>), BadAnswer> {
+    Ok(match answer {
+        authentication::Decision::Allow(allowance) => {
+            let lifetime = convert::lifetime(allowance.lifetime, now)?;
+            let token_end = verified.as_ref().and_then(|token| token.valid_until);
+            let valid_until = [lifetime.valid_until, token_end].into_iter().flatten().min();
+            let token: Option<Credential> = verified.map(|verified| verified.token);
+            let principal = Arc::new(convert::principal(allowance.principal)?);
+            let allowance = Allowance { principal, reason: convert::reason(allowance.reason)?, valid_until, token };
+            (Authentication::Allow(allowance), earlier_end(lifetime, valid_until, now))
+        }
+        authentication::Decision::Challenge(challenge) => (Authentication::Challenge(convert::challenge(challenge, hosts)?), None),
+        authentication::Decision::Deny(denial) => {
+            let lifetime = convert::lifetime(denial.lifetime, now)?;
+            (Authentication::Deny(convert::reason(denial.reason)?), earlier_end(lifetime, lifetime.valid_until, now))
+        }
+        authentication::Decision::Abstain(abstention) => {
+            let challenge = abstention.challenge.map(|challenge| convert::challenge(challenge, hosts)).transpose()?;
+            (Authentication::Anonymous { reason: convert::reason(abstention.reason)?, challenge }, None)
+        }
+    })
+}
+
+pub(super) fn earlier_end(lifetime: Lifetime, valid_until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    [valid_until, lifetime.recheck_after.map(|after| now.plus(after))].into_iter().flatten().min()
+}
+
+fn offers_challenge(decision: &Authentication) -> bool {
+    matches!(decision, Authentication::Anonymous { challenge: Some(_), .. })
+}
+
+pub(super) fn unreachable_entry(plugin: &Plugin) -> Fault {
+    let message = "a cache entry of another kind".to_owned();
+    Fault { plugin: Arc::clone(&plugin.name), kind: FaultKind::Instance, message }
+}
