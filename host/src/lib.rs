@@ -6,4 +6,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod error;
 pub mod plugin;
+pub mod route;
+pub mod upstream;

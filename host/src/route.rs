@@ -1,0 +1,131 @@
+//! Which endpoint a path or host leads to. Built whole from the endpoints that discovery published and never changed; the
+//! pipeline looks up, the index page lists. It knows nothing of identities: whoever finds a route here hasn't been let in.
+
+pub mod path;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use http::HeaderValue;
+
+use crate::domain::{Endpoint, EndpointName, Protocol, SessionId};
+
+/// All routes of one moment.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    /// By the segment behind `/service/`.
+    segments: HashMap<Box<str>, Arc<Route>>,
+    /// By the label under the base domain.
+    labels: HashMap<Box<str>, Arc<Route>>,
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// The way to one HTTP endpoint.
+#[derive(Debug)]
+pub struct Route {
+    pub endpoint: Arc<Endpoint>,
+    /// `/service/<segment>`, without a slash at its end.
+    pub prefix: Box<str>,
+    /// The same for `X-Forwarded-Prefix`.
+    pub prefix_value: HeaderValue,
+    /// Its label under the base domain. None when it has none that is its alone.
+    pub label: Option<Box<str>>,
+}
+
+// === impl RouteTable ===
+
+impl RouteTable {
+    /// Builds the table. Of two endpoints of one id the first counts. An endpoint whose label another one claims keeps its
+    /// path route: labels are declared by sessions, so an id's own label always goes before a declared one, and a label that
+    /// two sessions declare is nobody's.
+    pub fn new(endpoints: Vec<Endpoint>) -> Self {
+        let endpoints: Vec<Arc<Endpoint>> = endpoints.into_iter().map(Arc::new).collect();
+        let http = || endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Http);
+        let own = unambiguous(http().filter_map(|endpoint| Some((own_label(endpoint)?, endpoint))));
+        let taken: HashSet<String> = http().filter_map(|endpoint| own_label(endpoint)).collect();
+        let declared = unambiguous(
+            http().filter_map(|endpoint| Some((declared_label(endpoint)?, endpoint))).filter(|(label, _)| !taken.contains(label)),
+        );
+        let mut table = Self::default();
+        for endpoint in http() {
+            let label = [declared_label(endpoint), own_label(endpoint)]
+                .into_iter()
+                .flatten()
+                .find(|label| [&declared, &own].iter().any(|map| map.get(label).is_some_and(|id| *id == &endpoint.id)));
+            let Some(route) = Route::new(endpoint.clone(), label) else { continue };
+            let route = Arc::new(route);
+            let segment = endpoint.id.segment().into_boxed_str();
+            if table.segments.contains_key(&segment) {
+                continue;
+            }
+            for labels in [&own, &declared] {
+                for (label, _) in labels.iter().filter(|(_, id)| **id == &endpoint.id) {
+                    table.labels.insert(label.as_str().into(), route.clone());
+                }
+            }
+            table.segments.insert(segment, route);
+        }
+        table.endpoints = endpoints;
+        table
+    }
+
+    /// The route of the segment behind `/service/`, which need not be well-formed.
+    pub fn by_segment(&self, segment: &str) -> Option<&Arc<Route>> {
+        self.segments.get(segment)
+    }
+
+    /// The route of a label under the base domain, in lower case.
+    pub fn by_label(&self, label: &str) -> Option<&Arc<Route>> {
+        self.labels.get(label)
+    }
+
+    /// Another HTTP endpoint of the same session.
+    pub fn sibling(&self, session: &SessionId, name: &EndpointName) -> Option<&Arc<Route>> {
+        if name.is_default() {
+            return self.segments.get(session.as_str());
+        }
+        self.segments.get(format!("{session}.{}", name.as_str()).as_str())
+    }
+
+    /// Every endpoint of every protocol, in the order given.
+    pub fn endpoints(&self) -> impl ExactSizeIterator<Item = &Arc<Endpoint>> {
+        self.endpoints.iter()
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    fn new(endpoint: Arc<Endpoint>, label: Option<String>) -> Option<Self> {
+        let prefix = endpoint.id.path().trim_end_matches('/').to_owned();
+        let prefix_value = HeaderValue::from_str(&prefix).ok()?;
+        Some(Self { endpoint, prefix: prefix.into(), prefix_value, label: label.map(Into::into) })
+    }
+}
+
+/// The labels that one endpoint alone claims.
+fn unambiguous<'a>(claims: impl Iterator<Item = (String, &'a Arc<Endpoint>)>) -> BTreeMap<String, &'a crate::domain::EndpointId> {
+    let mut claimed: BTreeMap<String, Option<&crate::domain::EndpointId>> = BTreeMap::new();
+    for (label, endpoint) in claims {
+        claimed.entry(label).and_modify(|claim| *claim = claim.filter(|id| *id == &endpoint.id)).or_insert(Some(&endpoint.id));
+    }
+    claimed.into_iter().filter_map(|(label, id)| Some((label, id?))).collect()
+}
+
+/// `<session>` or `<session>--<endpoint>`, in lower case as host names are.
+fn own_label(endpoint: &Endpoint) -> Option<String> {
+    let session = endpoint.id.session.as_str().to_ascii_lowercase();
+    let name = endpoint.id.name.as_str().to_ascii_lowercase();
+    let label = if name.is_empty() { session } else { format!("{session}--{name}") };
+    path::is_label(&label).then_some(label)
+}
+
+fn declared_label(endpoint: &Endpoint) -> Option<String> {
+    let label = endpoint.host_label.as_deref()?.to_ascii_lowercase();
+    path::is_label(&label).then_some(label)
+}
+
+#[cfg(test)]
+mod tests;

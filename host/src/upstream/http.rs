@@ -1,0 +1,219 @@
+//! One HTTP/1.1 exchange with an upstream: over a kept connection where there is one, sent once more when that turned out to
+//! be stale, and with every failure told apart. Called by the pipeline with a request that is ready for the wire.
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+use http::{Method, Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{
+    Bounds, Deadline, Metrics, Phase, Pool, RequestBody, ResponseBody,
+    body::{Broken, Lent},
+};
+use crate::error::{Error, Retry};
+
+/// The way to all upstreams, for one worker.
+pub struct Upstream {
+    pub bounds: Bounds,
+    pub metrics: Metrics,
+    pool: Rc<Pool>,
+    /// No response's head may be longer.
+    head_bytes: usize,
+    headers: usize,
+}
+
+/// A response whose connection may be upgraded: not one of the pool's.
+pub type Raw = Response<Incoming>;
+
+// === impl Upstream ===
+
+impl Upstream {
+    pub fn new(bounds: Bounds, metrics: Metrics, head_bytes: usize, headers: usize) -> Self {
+        let pool = Rc::new(Pool::new(bounds.idle, bounds.idle_connections));
+        Self { bounds, metrics, pool, head_bytes, headers }
+    }
+
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Sends the request and answers the response once its head is there. `deadline` is the one that the request's body
+    /// moves.
+    pub async fn exchange(
+        &self,
+        address: SocketAddr,
+        request: Request<RequestBody>,
+        deadline: &Arc<Deadline>,
+    ) -> Result<Response<ResponseBody>, Error> {
+        let (request, error) = match self.pool.take(address) {
+            Some(sender) => match self.try_kept(sender, address, request, deadline).await {
+                Ok(response) => return Ok(response),
+                Err((Some(request), error)) if error.retry == Retry::OnNewConnection => (request, error),
+                Err((_, error)) => return Err(error),
+            },
+            None => return self.send_fresh(address, request, deadline).await,
+        };
+        tracing::debug!(%address, %error, "kept connection was stale");
+        self.metrics.retries.inc();
+        self.send_fresh(address, request, deadline).await
+    }
+
+    /// The same over a connection of its own that can be upgraded. Its driver lives for as long as the connection does.
+    pub async fn exchange_upgradable(
+        &self,
+        address: SocketAddr,
+        request: Request<RequestBody>,
+        deadline: &Arc<Deadline>,
+    ) -> Result<Raw, Error> {
+        let stream = self.connect(address).await?;
+        let (mut sender, connection) = self.handshake(stream).await?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%address, %error, "upstream connection ended");
+            }
+        });
+        let sent = std::pin::pin!(sender.send_request(request));
+        match deadline.within(sent).await {
+            Some(answered) => answered.map_err(|error| failure(&error)),
+            None => Err(overdue(deadline)),
+        }
+    }
+
+    /// Over a kept connection. With the error comes the request, where it may be sent once more.
+    #[expect(clippy::type_complexity, reason = "a name for it would say less")]
+    async fn try_kept(
+        &self,
+        mut sender: SendRequest<RequestBody>,
+        address: SocketAddr,
+        request: Request<RequestBody>,
+        deadline: &Arc<Deadline>,
+    ) -> Result<Response<ResponseBody>, (Option<Request<RequestBody>>, Error)> {
+        let again = is_repeatable(&request).then(|| copy(&request));
+        let sent = std::pin::pin!(sender.try_send_request(request));
+        match deadline.within(sent).await {
+            Some(Ok(response)) => Ok(self.lend(response, sender, address, deadline)),
+            Some(Err(mut unsent)) => {
+                let error = failure(unsent.error());
+                match (unsent.take_message(), again) {
+                    (Some(request), _) => Err((Some(request), error.retry(Retry::OnNewConnection))),
+                    (None, Some(request)) if is_stale(unsent.error()) => Err((Some(request), error.retry(Retry::OnNewConnection))),
+                    (None, _) => Err((None, error)),
+                }
+            }
+            None => Err((None, overdue(deadline))),
+        }
+    }
+
+    async fn send_fresh(
+        &self,
+        address: SocketAddr,
+        request: Request<RequestBody>,
+        deadline: &Arc<Deadline>,
+    ) -> Result<Response<ResponseBody>, Error> {
+        let stream = self.connect(address).await?;
+        let (mut sender, connection) = self.handshake(stream).await?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%address, %error, "upstream connection ended");
+            }
+        });
+        let sent = std::pin::pin!(sender.send_request(request));
+        match deadline.within(sent).await {
+            Some(Ok(response)) => Ok(self.lend(response, sender, address, deadline)),
+            Some(Err(error)) => Err(failure(&error)),
+            None => Err(overdue(deadline)),
+        }
+    }
+
+    fn lend(
+        &self,
+        response: Response<Incoming>,
+        sender: SendRequest<RequestBody>,
+        address: SocketAddr,
+        deadline: &Arc<Deadline>,
+    ) -> Response<ResponseBody> {
+        let lent = Lent { pool: self.pool.clone(), address, sender };
+        response.map(|body| ResponseBody::new(body, Some(lent), deadline.clone(), self.bounds.body_idle))
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, Error> {
+        self.metrics.connects.inc();
+        let outcome = tokio::time::timeout(self.bounds.connect, TcpStream::connect(address)).await;
+        match outcome {
+            Ok(Ok(stream)) => {
+                // A small write that waits for an acknowledgement is a keystroke that lags.
+                let _ = stream.set_nodelay(true);
+                Ok(stream)
+            }
+            Ok(Err(error)) => {
+                self.metrics.connect_failures.inc();
+                Err(Error::connect_refused(format_args!("{address}: {error}")))
+            }
+            Err(_) => {
+                self.metrics.connect_failures.inc();
+                Err(Error::connect_timeout())
+            }
+        }
+    }
+
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(SendRequest<RequestBody>, http1::Connection<TokioIo<TcpStream>, RequestBody>), Error> {
+        http1::Builder::new()
+            .max_headers(self.headers)
+            .max_header_size(self.head_bytes)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(Error::internal)
+    }
+}
+
+/// Safe methods (RFC 9110, section 9.2.1) without a body: sending them twice does no more than once.
+fn is_repeatable(request: &Request<RequestBody>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && request.body().is_empty()
+}
+
+fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(request.body().empty_again());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// The connection ended before a byte of an answer.
+fn is_stale(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || cause::<std::io::Error>(error).is_some()
+}
+
+/// What was overdue decides whose fault it is.
+fn overdue(deadline: &Deadline) -> Error {
+    if deadline.phase() == Phase::Upload { Error::client_slow() } else { Error::response_timeout() }
+}
+
+fn failure(error: &hyper::Error) -> Error {
+    if let Some(Broken::TooLarge) = cause::<Broken>(error) {
+        return Error::too_large(http::StatusCode::PAYLOAD_TOO_LARGE, "The request's body is over the limit.");
+    }
+    if error.is_user() || cause::<Broken>(error).is_some() {
+        return Error::client_gone();
+    }
+    if error.is_parse() { Error::malfunction(error) } else { Error::reset(error) }
+}
+
+fn cause<'a, E: std::error::Error + 'static>(error: &'a hyper::Error) -> Option<&'a E> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
+}

@@ -1,0 +1,72 @@
+//! Kept upstream connections of one worker, by address. Plain cells: no other thread sees them. A connection that was kept for
+//! too long, or is one too many, is closed by dropping its sender.
+
+use std::{cell::RefCell, collections::HashMap, net::SocketAddr, time::Duration};
+
+use hyper::client::conn::http1::SendRequest;
+
+use super::{body::RequestBody, deadline::now_ms};
+
+pub(super) type Address = SocketAddr;
+
+/// Idle connections of one worker.
+pub struct Pool {
+    kept: RefCell<HashMap<Address, Vec<Kept>>>,
+    idle_ms: u64,
+    per_address: usize,
+}
+
+struct Kept {
+    sender: SendRequest<RequestBody>,
+    since_ms: u64,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    pub fn new(idle: Duration, per_address: usize) -> Self {
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        Self { kept: RefCell::default(), idle_ms, per_address }
+    }
+
+    /// The connection to this address that was used last: its upstream is the least likely to have given it up.
+    pub(super) fn take(&self, address: Address) -> Option<SendRequest<RequestBody>> {
+        let mut kept = self.kept.borrow_mut();
+        let connections = kept.get_mut(&address)?;
+        while let Some(connection) = connections.pop() {
+            if !connection.sender.is_closed() && now_ms().saturating_sub(connection.since_ms) < self.idle_ms {
+                return Some(connection.sender);
+            }
+        }
+        None
+    }
+
+    pub(super) fn give_back(&self, address: Address, sender: SendRequest<RequestBody>) {
+        if sender.is_closed() || self.per_address == 0 {
+            return;
+        }
+        let mut kept = self.kept.borrow_mut();
+        let connections = kept.entry(address).or_default();
+        if connections.len() < self.per_address {
+            connections.push(Kept { sender, since_ms: now_ms() });
+        }
+    }
+
+    /// Closes what has been idle for too long. To be called about once a second.
+    pub fn sweep(&self) {
+        let oldest = now_ms().saturating_sub(self.idle_ms);
+        self.kept.borrow_mut().retain(|_, connections| {
+            connections.retain(|connection| connection.since_ms > oldest && !connection.sender.is_closed());
+            !connections.is_empty()
+        });
+    }
+
+    /// Connections that are kept now.
+    pub fn len(&self) -> usize {
+        self.kept.borrow().values().map(Vec::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
