@@ -4,6 +4,7 @@
 //! `upstream`; then `admission`, `route`, `auth`; then `discovery`, `request`; then `listener`, `admin`; and `run` here,
 //! the only place that wires them.
 
+pub mod admission;
 pub mod config;
 pub mod domain;
 pub mod error;

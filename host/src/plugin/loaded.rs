@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 /// What the manifest says of a plugin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PluginSpec {
     pub name: String,
     pub kind: Kind,
@@ -65,6 +65,8 @@ pub enum OnFault {
 pub struct Plugin {
     pub name: Arc<PluginName>,
     pub spec: PluginSpec,
+    /// The component's digest, in hexadecimal.
+    pub sha256: String,
     pub component_bytes: usize,
     pub counts: super::Counts,
     pub(super) key: u64,
@@ -161,11 +163,12 @@ impl Plugin {
         check_exports(engine, &runnable, spec.kind)?;
         check_imports(engine, &runnable, &spec.grants)?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, component);
-        let digest = digest.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         let plugin = Self {
-            name: Arc::new(PluginName { name: spec.name.clone(), digest }),
+            name: Arc::new(PluginName { name: spec.name.clone(), digest: sha256[..12].to_owned() }),
             pre: Pre::link(engine, &runnable, spec.kind).map_err(LoadError::Link)?,
             spec,
+            sha256,
             component_bytes: component.len(),
             counts: super::Counts::default(),
             key: engine.fresh_key(),

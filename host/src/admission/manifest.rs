@@ -1,0 +1,324 @@
+//! `plugins.yaml`: which plugins decide, in which order, with which configuration, grants and limits.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::builtin;
+use crate::{
+    config,
+    plugin::{Grants, Kind, MOST_PLUGINS, OnFault, PluginSpec},
+};
+
+/// A parsed manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    pub entries: Vec<Entry>,
+}
+
+/// One plugin of a chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub name: String,
+    pub kind: Kind,
+    pub component: Component,
+    /// Must match the component's, in hexadecimal.
+    pub sha256: Option<String>,
+    pub config: Value,
+    pub grants: Grants,
+    pub call_budget_ms: Option<u64>,
+    pub memory_mib: Option<usize>,
+    pub on_fault: OnFault,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Component {
+    /// A file beside the manifest.
+    File(String),
+    /// One of the gateway's own.
+    Builtin(String),
+}
+
+/// The manifest isn't as expected: which key, what was found, what was expected.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("{}{key}: {message}", if key.is_empty() { "plugins.yaml" } else { "plugins.yaml, " })]
+pub struct ManifestError {
+    pub key: String,
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: u64,
+    plugins: Vec<WrittenEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEntry {
+    name: String,
+    kind: WrittenKind,
+    file: Option<String>,
+    builtin: Option<String>,
+    sha256: Option<String>,
+    #[serde(default = "nothing")]
+    config: Value,
+    #[serde(default)]
+    grants: WrittenGrants,
+    #[serde(default)]
+    limits: WrittenLimits,
+    #[serde(default)]
+    on_error: WrittenOnError,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WrittenKind {
+    DiscoveryFilter,
+    Authenticator,
+    RoutingPolicy,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WrittenGrants {
+    log: bool,
+    key_sets: Vec<String>,
+    facts: Vec<WrittenFact>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum WrittenFact {
+    MayReadSession,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WrittenLimits {
+    call_budget_ms: Option<u64>,
+    memory_mib: Option<usize>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum WrittenOnError {
+    #[default]
+    Closed,
+    OwnerOnly,
+}
+
+fn nothing() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+fn wrong(key: impl Into<String>, message: impl Into<String>) -> ManifestError {
+    ManifestError { key: key.into(), message: message.into() }
+}
+
+// === impl Manifest ===
+
+impl Manifest {
+    /// Parses a manifest's text.
+    ///
+    /// # Errors
+    /// The first key that isn't as expected, in one sentence.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let value: Value = serde_saphyr::from_str(text).map_err(|error| wrong("", format!("not YAML: {error}")))?;
+        let written: Written = serde_path_to_error::deserialize(&value).map_err(|error| {
+            let key = error.path().to_string();
+            wrong(if key == "." { String::new() } else { key }, error.into_inner().to_string())
+        })?;
+        if written.version != 1 {
+            return Err(wrong("version", format!("found {}, expected 1", written.version)));
+        }
+        let entries = written.plugins.into_iter().enumerate().map(|(at, entry)| entry.parse(at)).collect::<Result<Vec<_>, _>>()?;
+        let manifest = Self { entries };
+        manifest.check_chains()?;
+        Ok(manifest)
+    }
+
+    /// What applies when no directory is configured: the default plugins, which may use these key sets.
+    pub fn builtin(key_sets: &[String], cookies: &[String]) -> Self {
+        let entry = |kind, name: &str, config, key_sets: &[String]| Entry {
+            name: name.to_owned(),
+            kind,
+            component: Component::Builtin(name.to_owned()),
+            sha256: None,
+            config,
+            grants: Grants { log: true, key_sets: key_sets.to_vec(), may_read_session: false },
+            call_budget_ms: None,
+            memory_mib: None,
+            on_fault: OnFault::Closed,
+        };
+        let mut auth = serde_json::json!({"key_sets": key_sets});
+        if !cookies.is_empty() {
+            auth["cookies"] = cookies.into();
+        }
+        Self {
+            entries: vec![
+                entry(Kind::DiscoveryFilter, "discovery-filter", nothing(), &[]),
+                entry(Kind::Authenticator, "cookie-auth", auth, key_sets),
+                entry(Kind::RoutingPolicy, "routing-policy", nothing(), &[]),
+            ],
+        }
+    }
+
+    /// A chain that is missing would let everything in or nobody: it's said rather than guessed.
+    fn check_chains(&self) -> Result<(), ManifestError> {
+        for (kind, name) in [
+            (Kind::DiscoveryFilter, "discovery-filter"),
+            (Kind::Authenticator, "authenticator"),
+            (Kind::RoutingPolicy, "routing-policy"),
+        ] {
+            if !self.entries.iter().any(|entry| entry.kind == kind) {
+                return Err(wrong("plugins", format!("found no plugin of kind {name}, expected at least one of each kind")));
+            }
+        }
+        if self.entries.len() > MOST_PLUGINS {
+            return Err(wrong("plugins", format!("found {} plugins, expected at most {MOST_PLUGINS}", self.entries.len())));
+        }
+        for (at, entry) in self.entries.iter().enumerate() {
+            if self.entries[..at].iter().any(|earlier| earlier.name == entry.name) {
+                return Err(wrong(
+                    format!("plugins[{at}].name"),
+                    format!("found '{}' twice, expected different names", entry.name),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// What the plugin room needs to know, with the gateway's limits where the entry has none.
+    pub fn spec(&self, limits: &config::Plugins) -> PluginSpec {
+        PluginSpec {
+            name: self.name.clone(),
+            kind: self.kind,
+            config: self.config.to_string(),
+            grants: self.grants.clone(),
+            call_budget_ms: self.call_budget_ms.unwrap_or(limits.call_budget_ms),
+            memory_bytes: self.memory_mib.unwrap_or(limits.memory_mib).min(limits.memory_mib) << 20,
+            on_fault: self.on_fault,
+        }
+    }
+}
+
+// === impl WrittenEntry ===
+
+impl WrittenEntry {
+    fn parse(self, at: usize) -> Result<Entry, ManifestError> {
+        let key = |name: &str| format!("plugins[{at}].{name}");
+        let is_name = |text: &str| {
+            (1..=63).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if !is_name(&self.name) {
+            return Err(wrong(key("name"), format!("found '{}', expected 1 to 63 of A-Z a-z 0-9 - _", self.name.escape_debug())));
+        }
+        let component = match (self.file, self.builtin) {
+            (Some(file), None) => {
+                let plain = file.ends_with(".wasm") && !file.contains(['/', '\\', '\0']) && !file.starts_with('.');
+                if !plain {
+                    return Err(wrong(
+                        key("file"),
+                        format!("found '{}', expected a .wasm file beside the manifest", file.escape_debug()),
+                    ));
+                }
+                Component::File(file)
+            }
+            (None, Some(name)) if builtin(&name).is_some() => Component::Builtin(name),
+            (None, Some(name)) => {
+                let known: Vec<_> = super::EMBEDDED.iter().map(|(name, _)| *name).collect();
+                return Err(wrong(key("builtin"), format!("found '{}', expected one of {known:?}", name.escape_debug())));
+            }
+            _ => return Err(wrong(key("file"), "expected either file or builtin")),
+        };
+        let sha256 = self.sha256.map(|text| text.to_ascii_lowercase());
+        if sha256.as_ref().is_some_and(|text| text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            return Err(wrong(key("sha256"), "expected 64 hexadecimal digits"));
+        }
+        if let Some(found) = self.limits.call_budget_ms.filter(|ms| !(1..=1000).contains(ms)) {
+            return Err(wrong(key("limits.call_budget_ms"), format!("found {found}, expected 1 to 1000")));
+        }
+        let kind = match self.kind {
+            WrittenKind::DiscoveryFilter => Kind::DiscoveryFilter,
+            WrittenKind::Authenticator => Kind::Authenticator,
+            WrittenKind::RoutingPolicy => Kind::RoutingPolicy,
+        };
+        if self.on_error == WrittenOnError::OwnerOnly && kind != Kind::RoutingPolicy {
+            return Err(wrong(key("on_error"), "found owner-only, expected closed: only a routing-policy may let its owner in"));
+        }
+        Ok(Entry {
+            name: self.name,
+            kind,
+            component,
+            sha256,
+            config: self.config,
+            grants: Grants {
+                log: self.grants.log,
+                key_sets: self.grants.key_sets,
+                may_read_session: self.grants.facts.contains(&WrittenFact::MayReadSession),
+            },
+            call_budget_ms: self.limits.call_budget_ms,
+            memory_mib: self.limits.memory_mib,
+            on_fault: match self.on_error {
+                WrittenOnError::Closed => OnFault::Closed,
+                WrittenOnError::OwnerOnly => OnFault::OwnerOnly,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+version: 1
+plugins:
+  - {name: filter, kind: discovery-filter, builtin: discovery-filter}
+  - {name: auth, kind: authenticator, file: auth.wasm, grants: {log: true, key_sets: [gateway]}}
+  - {name: policy, kind: routing-policy, builtin: routing-policy, on_error: owner-only, config: {allow: [owner]}}
+";
+
+    #[test]
+    fn a_manifest_is_read_in_its_order() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert_eq!(manifest.entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["filter", "auth", "policy"]);
+        assert_eq!(manifest.entries[1].component, Component::File("auth.wasm".into()));
+        assert_eq!(manifest.entries[2].on_fault, OnFault::OwnerOnly);
+    }
+
+    #[test]
+    fn each_mistake_names_its_key() {
+        let change = |from: &str, to: &str| {
+            assert!(GOOD.contains(from), "{from}");
+            Manifest::parse(&GOOD.replace(from, to)).unwrap_err().to_string()
+        };
+        let table = [
+            (change("version: 1", "version: 2"), "plugins.yaml, version: found 2, expected 1"),
+            (change("kind: authenticator", "kind: authn"), "plugins.yaml, plugins[1].kind: unknown variant `authn`"),
+            (change("file: auth.wasm", "file: ../auth.wasm"), "plugins.yaml, plugins[1].file: found '../auth.wasm'"),
+            (change("file: auth.wasm", "path: auth.wasm"), "plugins.yaml, plugins[1].path: unknown field `path`"),
+            (change("name: auth,", "name: filter,"), "plugins.yaml, plugins[1].name: found 'filter' twice"),
+            (change("log: true", "log: 3"), "plugins.yaml, plugins[1].grants.log: invalid type"),
+            (change("builtin: routing-policy", "builtin: nothing"), "plugins.yaml, plugins[2].builtin: found 'nothing'"),
+            (change("kind: routing-policy", "kind: authenticator"), "plugins.yaml, plugins[2].on_error: found owner-only"),
+            (
+                change("kind: discovery-filter", "kind: routing-policy"),
+                "plugins.yaml, plugins: found no plugin of kind discovery-filter",
+            ),
+            (change("version: 1", "version: [1"), "plugins.yaml: not YAML"),
+        ];
+        for (found, expected) in table {
+            assert!(found.starts_with(expected), "{found}\nexpected {expected}…");
+        }
+        for text in ["", "[]", "version: 1", "plugins: {}"] {
+            assert!(Manifest::parse(text).is_err(), "{text:?}");
+        }
+    }
+}
