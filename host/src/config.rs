@@ -1,39 +1,57 @@
 //! The gateway's configuration: one YAML file under environment variables. Parsed whole before any port is bound; the only
 //! room that reads the environment.
 
+mod address;
 mod admin;
 mod clearml;
 mod discovery;
+mod environment;
+mod error;
 mod http;
 mod key_sets;
+mod legacy;
+mod load;
 mod log;
 mod login;
 mod plugins;
+mod rules;
+mod secret;
+mod tcp;
 
-use serde::Deserialize;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
 
 pub use self::{
+    address::{BaseDomain, PublicUrl},
     admin::Admin,
     clearml::Clearml,
     discovery::{Dial, Discovery},
+    environment::Environment,
+    error::{ConfigError, Origin},
     http::{Http, Limits, Timeouts},
     key_sets::{Algorithm, JwksSource, KeySet, SecretEncoding},
+    load::{Loaded, load, parse},
     log::{Log, LogFormat},
-    login::{Login, User},
+    login::{Login, SameSite, User},
     plugins::{DecisionCache, Plugins},
+    secret::Secret,
+    tcp::{PortRange, Tcp},
 };
-use crate::domain::Credential;
 
-/// Everything that can be configured. Each section documents its own keys.
-#[derive(Clone, Debug, Deserialize)]
+/// Everything that can be configured. Each section documents its own keys; `host/README.md` lists them all.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The gateway's name, as the API server and its users see it.
     pub name: String,
     /// How people reach the gateway: scheme, host and port, without a path. Default: `http://<http.listen>`.
-    pub public_url: Option<url::Url>,
+    pub public_url: Option<PublicUrl>,
     /// Sessions get host routes `<label>.<base domain>`. Recommended: without it all sessions share one origin.
-    pub base_domain: Option<String>,
+    pub base_domain: Option<BaseDomain>,
     pub http: Http,
     pub admin: Admin,
     pub log: Log,
@@ -44,6 +62,7 @@ pub struct Config {
     pub clearml: Option<Clearml>,
     pub discovery: Discovery,
     pub login: Login,
+    pub tcp: Tcp,
 }
 
 impl Default for Config {
@@ -60,6 +79,7 @@ impl Default for Config {
             clearml: None,
             discovery: Discovery::default(),
             login: Login::default(),
+            tcp: Tcp::default(),
         }
     }
 }
@@ -68,26 +88,20 @@ impl Config {
     /// The public URL without a slash at its end.
     pub fn public_origin(&self) -> String {
         match &self.public_url {
-            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            Some(url) => url.origin().to_owned(),
             None => format!("http://{}", self.http.listen),
         }
     }
-}
 
-/// A secret in the configuration: the text itself, or where it is found. Files and variables are read when the
-/// configuration is loaded.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Secret {
-    Text(Credential),
-    Found(Place),
-}
+    /// Whether browsers reach the gateway over TLS.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(PublicUrl::is_https)
+    }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Place {
-    /// A file; white space at its end is left out.
-    File(std::path::PathBuf),
-    /// An environment variable.
-    Env(String),
+    /// The domain under which the gateway's cookies must be visible: the base domain, when people log in on a host within
+    /// it. None: cookies stay with the host that set them.
+    pub fn cookie_domain(&self) -> Option<&BaseDomain> {
+        let domain = self.base_domain.as_ref()?;
+        domain.holds(self.public_url.as_ref()?.host()).then_some(domain)
+    }
 }

@@ -5,9 +5,12 @@
 //! the only place that wires them.
 
 pub mod admission;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod error;
 pub mod plugin;
 pub mod route;
+pub mod shutdown;
+pub mod telemetry;
 pub mod upstream;

@@ -1,10 +1,10 @@
 //! `clearml`: the API server that sessions, people and credentials belong to.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Secret;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clearml {
     pub api_url: url::Url,

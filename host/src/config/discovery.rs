@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Discovery {
     /// A YAML file with a list of sessions; watched.
@@ -14,7 +14,7 @@ pub struct Discovery {
 }
 
 /// What a task declares as its address is hostile input: only these networks are dialled.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dial {
     /// Networks where sessions run. Loopback, link-local, metadata addresses, the gateway's own and the API server's are

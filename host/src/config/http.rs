@@ -3,21 +3,21 @@
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     pub listen: SocketAddr,
     /// Threads that carry traffic, each with its own listener and upstream connections. Default: one per core.
-    pub workers: Option<usize>,
+    pub workers: Option<std::num::NonZeroUsize>,
     /// Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
     pub timeouts: Timeouts,
     pub limits: Limits,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// From a connection's first byte, or the end of the request before, to the end of a request's head: a slow client
@@ -36,7 +36,7 @@ pub struct Timeouts {
     pub upstream_idle_ms: u64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Downstream connections in all.

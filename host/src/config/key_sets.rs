@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Secret;
 
 /// One named key set.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum KeySet {
     /// One shared secret (HS256).
@@ -34,7 +34,7 @@ pub enum KeySet {
     },
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JwksSource {
     File(PathBuf),
@@ -43,7 +43,7 @@ pub enum JwksSource {
 
 /// How a secret's text becomes the key's bytes. The commercial gateway's documents call the raw text a JWK's `k`, which
 /// RFC 7518 makes base64url: so all are offered, and `auto` tries each that the text can be.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretEncoding {
     #[default]
@@ -53,7 +53,7 @@ pub enum SecretEncoding {
     Base64url,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub enum Algorithm {
     RS256,
     ES256,

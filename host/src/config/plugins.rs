@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plugins {
     /// A directory with `plugins.yaml` and `.wasm` files, as a ConfigMap is mounted. Without it the built-in defaults
@@ -25,7 +25,7 @@ pub struct Plugins {
 }
 
 /// The cache of decisions, for each worker.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecisionCache {
     /// Bytes of remembered inputs and decisions. Zero: nothing is cached.

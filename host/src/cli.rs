@@ -1,0 +1,104 @@
+//! The command line. Called by the program alone; knows the configuration, and of the gateway only how it's started.
+
+mod check;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Loaded;
+
+/// Something failed that was asked for properly.
+pub const FAILED: u8 = 1;
+/// The configuration is bad. (2, a command line that can't be read, is clap's own.)
+pub const BAD_CONFIGURATION: u8 = 64;
+
+#[derive(Debug, Parser)]
+#[command(name = "wicketgate", version, about = "An access gateway for AI sessions whose decisions are WebAssembly components")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until it's told to stop (SIGTERM or SIGINT).
+    Run {
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Run the gateway on this machine alone, with small sessions and two users to try it out. Reads no configuration.
+    Demo,
+    /// Work with configurations.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the configuration in force, with secrets as `…`; exit with 64 when it's bad.
+    Check {
+        #[command(flatten)]
+        source: Source,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Source {
+    /// A YAML file. Environment variables win over it; without it there are only they and the defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What the gateway is started as.
+#[derive(Debug)]
+pub enum Start {
+    /// Under this configuration; its notices are in the log already.
+    Configured(Box<Loaded>),
+    /// The demonstration, which brings its own configuration and starts its own log.
+    Demo,
+}
+
+/// Reads the command line and does what it says. `start` runs the gateway until it's stopped.
+pub fn main(start: impl FnOnce(Start) -> Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    match Cli::parse().command {
+        Command::Run { source } => run::configured(source.config.as_deref(), start),
+        Command::Demo => run::finish(start(Start::Demo)),
+        Command::Config(ConfigCommand::Check { source }) => check::check(source.config.as_deref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unreadable_command_line_exits_with_2() {
+        for bad in [
+            &["wicketgate"][..],
+            &["wicketgate", "fly"],
+            &["wicketgate", "run", "--config"],
+            &["wicketgate", "demo", "--config", "x"],
+        ] {
+            let error = Cli::try_parse_from(bad).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{bad:?}");
+        }
+        assert_eq!(Cli::try_parse_from(["wicketgate", "--version"]).unwrap_err().kind(), ErrorKind::DisplayVersion);
+    }
+
+    #[test]
+    fn run_takes_a_configuration_or_none() {
+        for (args, file) in [(vec!["wicketgate", "run"], None), (vec!["wicketgate", "run", "--config", "a.yaml"], Some("a.yaml"))] {
+            let Command::Run { source } = Cli::try_parse_from(args).unwrap().command else { panic!("another command") };
+            assert_eq!(source.config, file.map(PathBuf::from));
+        }
+    }
+}

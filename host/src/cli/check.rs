@@ -1,0 +1,58 @@
+//! `config check`: whether a configuration can be used, and what it comes to under the environment.
+
+use std::{io::Write, path::Path, process::ExitCode};
+
+use super::{BAD_CONFIGURATION, FAILED, run::complain};
+use crate::config::{self, Environment, Loaded};
+
+pub(super) fn check(file: Option<&Path>) -> ExitCode {
+    let loaded = match config::load(file, &Environment::of_process()) {
+        Ok(loaded) => loaded,
+        Err(error) => return complain(BAD_CONFIGURATION, &error),
+    };
+    let shown = match effective(&loaded) {
+        Ok(shown) => shown,
+        Err(error) => return complain(FAILED, &error),
+    };
+    let mut stderr = std::io::stderr().lock();
+    for notice in &loaded.notices {
+        let _ = writeln!(stderr, "note: {notice}");
+    }
+    match std::io::stdout().lock().write_all(shown.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(FAILED, &error),
+    }
+}
+
+/// The configuration in force as YAML; a secret is `…`.
+fn effective(loaded: &Loaded) -> Result<String, serde_saphyr::SerializeError> {
+    serde_saphyr::to_string(&loaded.config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let loaded = config::parse(
+            "admin: {token: hush-admin}\n\
+             clearml: {api_url: 'http://api:8008', access_key: hush-access, secret_key: hush-secret, token_secret: hush-token}\n\
+             login: {secret: hush-login-of-at-least-32-characters, users: [{id: ada, password: hush-password}]}\n\
+             key_sets: {sso: {kind: secret, secret: hush-set}}\n",
+        )
+        .unwrap();
+        let shown = effective(&loaded).unwrap();
+        assert!(!shown.contains("hush"), "{shown}");
+        assert_eq!(shown.matches('…').count(), 7, "{shown}");
+        assert!(!format!("{loaded:?}").contains("hush"));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let shown = effective(&config::parse("http: {workers: 3}").unwrap()).unwrap();
+        let again = config::parse(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}"));
+        assert_eq!(effective(&again).unwrap(), shown);
+        assert!(shown.contains("workers: 3"), "{shown}");
+    }
+}

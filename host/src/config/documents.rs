@@ -1,0 +1,1 @@
+//! Documents that show configuration are read by the real parser.

@@ -1,0 +1,173 @@
+//! Rules that a type can't hold: between keys, and smallest and largest values with their reasons.
+
+use std::collections::BTreeSet;
+
+use super::{Config, SameSite};
+
+/// A rule that the configuration breaks.
+pub(super) struct Broken {
+    pub key: &'static str,
+    pub message: String,
+}
+
+/// An account may be kept logged in for a year, which is also the longest that the API server grants.
+const LONGEST_SESSION_HOURS: u64 = 8_760;
+
+/// hyper can't work with a smaller buffer for a request's head.
+const SMALLEST_HEAD: usize = 8_192;
+
+pub(super) fn check(config: &Config) -> Result<(), Broken> {
+    check_name(config)?;
+    check_level(&config.log.level)?;
+    check_limits(config)?;
+    check_login(config)?;
+    if let Some(clearml) = &config.clearml {
+        let url = &clearml.api_url;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return broken("clearml.api_url", "found something else, expected an http or https URL of the API server".into());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return broken(
+                "clearml.api_url",
+                "found a URL with a user or password in it; expected them in access_key and secret_key".into(),
+            );
+        }
+        if clearml.access_key.is_some() != clearml.secret_key.is_some() {
+            return broken("clearml.access_key", "found only one of access_key and secret_key, expected both or neither".into());
+        }
+    }
+    if let Some(ports) = config.tcp.ports
+        && (ports.start == 0 || ports.start > ports.end)
+    {
+        return broken("tcp.ports", format!("found {} to {}, expected a start from 1 up to the end", ports.start, ports.end));
+    }
+    Ok(())
+}
+
+/// What is allowed and may surprise.
+pub(super) fn notices(config: &Config) -> Vec<String> {
+    let mut notices = Vec::new();
+    if !config.admin.listen.ip().is_loopback() && config.admin.token.is_none() {
+        notices.push(format!(
+            "admin.listen is {}, which isn't loopback, and there's no admin.token: only health and metrics are shown",
+            config.admin.listen
+        ));
+    }
+    if config.tcp.address.is_some() || config.tcp.ports.is_some() {
+        notices.push("tcp: ports for TCP sessions aren't there yet; the section has no effect".into());
+    }
+    if config.base_domain.is_some() && config.cookie_domain().is_none() {
+        notices.push(
+            "base_domain: the host of public_url isn't within it, so a login there isn't seen by the sessions' own hosts".into(),
+        );
+    }
+    if config.base_domain.is_none() {
+        notices.push(
+            "base_domain isn't set: all sessions share one origin in the browser, and their pages are not kept fully apart".into(),
+        );
+    }
+    if config.login.secure == Some(true) && !config.is_https() {
+        notices.push(
+            "login.secure is true and public_url isn't https: browsers keep the login cookie only over TLS or on localhost".into(),
+        );
+    }
+    notices
+}
+
+fn check_name(config: &Config) -> Result<(), Broken> {
+    // It goes into URLs, tokens and runtime keys.
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if (1..=63).contains(&config.name.len()) && config.name.bytes().all(fits) {
+        return Ok(());
+    }
+    broken("name", format!("found {:?}, expected 1 to 63 letters, digits, `-`, `_` or `.`", config.name))
+}
+
+/// A lone word that isn't a level would be read as the only module to log, and the log would stay empty.
+fn check_level(level: &str) -> Result<(), Broken> {
+    let words = level.split(',').map(str::trim);
+    let unknown =
+        words.filter(|word| !word.contains('=')).find(|word| word.parse::<tracing::level_filters::LevelFilter>().is_err());
+    let message = match (unknown, tracing_subscriber::EnvFilter::builder().parse(level)) {
+        (None, Ok(_)) => return Ok(()),
+        (Some(word), _) => format!("found {word:?}"),
+        (None, Err(error)) => format!("found {level:?} ({error})"),
+    };
+    broken("log.level", format!("{message}, expected off, error, warn, info, debug, trace or directives such as info,module=debug"))
+}
+
+fn check_limits(config: &Config) -> Result<(), Broken> {
+    let (limits, plugins, timeouts) = (&config.http.limits, &config.plugins, &config.http.timeouts);
+    let at_least = [
+        ("http.limits.connections", limits.connections as u64, 1),
+        ("http.limits.head_bytes", limits.head_bytes as u64, SMALLEST_HEAD as u64),
+        ("http.limits.headers", limits.headers as u64, 16),
+        ("http.limits.target_bytes", limits.target_bytes as u64, 256),
+        ("http.timeouts.request_head_ms", timeouts.request_head_ms, 1),
+        ("http.timeouts.upstream_connect_ms", timeouts.upstream_connect_ms, 1),
+        ("http.timeouts.response_head_ms", timeouts.response_head_ms, 1),
+        ("http.timeouts.body_idle_ms", timeouts.body_idle_ms, 1),
+        ("http.timeouts.upgrade_idle_ms", timeouts.upgrade_idle_ms, 1),
+        ("plugins.poll_s", plugins.poll_s, 1),
+        ("plugins.call_budget_ms", plugins.call_budget_ms, 1),
+        ("plugins.memory_mib", plugins.memory_mib as u64, 1),
+        ("plugins.component_mib", plugins.component_mib as u64, 1),
+        ("plugins.compile_timeout_s", plugins.compile_timeout_s, 1),
+        ("plugins.compile_memory_mib", plugins.compile_memory_mib, 64),
+        ("login.session_hours", config.login.session_hours, 1),
+        ("login.attempts_per_minute", config.login.attempts_per_minute.into(), 1),
+        ("login.attempts_per_minute_in_all", config.login.attempts_per_minute_in_all.into(), 1),
+    ];
+    match at_least.into_iter().find(|(_, found, least)| found < least) {
+        Some((key, found, least)) => broken(key, format!("found {found}, expected at least {least}")),
+        None => Ok(()),
+    }
+}
+
+fn check_login(config: &Config) -> Result<(), Broken> {
+    let login = &config.login;
+    if !is_cookie_name(&login.cookie) {
+        return broken(
+            "login.cookie",
+            format!("found {:?}, expected a cookie's name: letters, digits, `-`, `_` or `.`", login.cookie),
+        );
+    }
+    // Browsers take these names only with conditions that a base domain or plain HTTP breaks (RFC 6265bis, section 4.1.3).
+    if login.cookie.to_ascii_lowercase().starts_with("__") {
+        return broken("login.cookie", format!("found {:?}, expected a name without browsers' special prefixes", login.cookie));
+    }
+    if let Some(name) = login.accept_cookies.iter().find(|name| !is_cookie_name(name)) {
+        return broken("login.accept_cookies", format!("found {name:?}, expected cookies' names"));
+    }
+    if login.session_hours > LONGEST_SESSION_HOURS {
+        return broken("login.session_hours", format!("found {}, expected at most {LONGEST_SESSION_HOURS}", login.session_hours));
+    }
+    if login.same_site == SameSite::None && !login.secure.unwrap_or(config.is_https()) {
+        return broken(
+            "login.same_site",
+            "found none, which browsers take only with login.secure: expected a public_url with https".into(),
+        );
+    }
+    // 32 bytes of a base64 text carry 24 random ones; shorter keys of HS256 can be guessed offline (RFC 7518, section 3.2).
+    if login.secret.as_ref().is_some_and(|secret| secret.reveal().len() < 32) {
+        return broken("login.secret", "found a shorter one, expected at least 32 characters, best from a random generator".into());
+    }
+    let mut ids = BTreeSet::new();
+    for user in &login.users {
+        if !(1..=256).contains(&user.id.len()) || !user.id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return broken("login.users", format!("found the id {:?}, expected 1 to 256 visible ASCII characters", user.id));
+        }
+        if !ids.insert(&user.id) {
+            return broken("login.users", format!("found the id {:?} twice, expected each once", user.id));
+        }
+    }
+    Ok(())
+}
+
+fn is_cookie_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn broken<T>(key: &'static str, message: String) -> Result<T, Broken> {
+    Err(Broken { key, message })
+}
