@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -22,7 +22,8 @@ pub struct Compiled(Vec<u8>);
 
 /// Compiles components, one at a time.
 pub struct Compiler {
-    program: PathBuf,
+    /// The program that is run as the child. None compiles in this process, without limits.
+    program: Option<PathBuf>,
     limits: config::Plugins,
     one_at_a_time: Mutex<()>,
 }
@@ -45,8 +46,7 @@ impl Compiled {
         &self.0
     }
 
-    /// Compiles in this very process: for benchmarks and tests, which have no program to run as a child.
-    pub fn in_process(component: &[u8]) -> Result<Self, CompileError> {
+    fn in_process(component: &[u8]) -> Result<Self, CompileError> {
         let compile = || wasmtime::Engine::new(&compiler_config())?.precompile_component(component);
         compile().map(Self).map_err(|error| CompileError::Refused(format!("{error:#}")))
     }
@@ -57,24 +57,30 @@ impl Compiled {
 impl Compiler {
     /// `program` is run as the child; for the gateway that's itself.
     pub fn new(program: PathBuf, limits: &config::Plugins) -> Self {
-        Self { program, limits: limits.clone(), one_at_a_time: Mutex::new(()) }
+        Self { program: Some(program), limits: limits.clone(), one_at_a_time: Mutex::new(()) }
+    }
+
+    /// For benchmarks and tests, which have no program of ours to run as a child: never for components of strangers.
+    pub fn in_process(limits: &config::Plugins) -> Self {
+        Self { program: None, limits: limits.clone(), one_at_a_time: Mutex::new(()) }
     }
 
     /// Compiles a component. Takes 20 to 100 ms for a Rust plugin, seconds for an interpreter.
     pub async fn compile(&self, component: &[u8]) -> Result<Compiled, CompileError> {
         let _turn = self.one_at_a_time.lock().await;
-        if let Ok(done) = tokio::time::timeout(GENTLE, self.run(component, "lowest")).await {
+        let Some(program) = &self.program else { return Compiled::in_process(component) };
+        if let Ok(done) = tokio::time::timeout(GENTLE, self.run(program, component, "lowest")).await {
             return done;
         }
         let timeout = Duration::from_secs(self.limits.compile_timeout_s);
-        match tokio::time::timeout(timeout, self.run(component, "normal")).await {
+        match tokio::time::timeout(timeout, self.run(program, component, "normal")).await {
             Ok(done) => done,
             Err(_) => Err(CompileError::TooSlow(self.limits.compile_timeout_s)),
         }
     }
 
-    async fn run(&self, component: &[u8], priority: &str) -> Result<Compiled, CompileError> {
-        let mut child = Command::new(&self.program)
+    async fn run(&self, program: &Path, component: &[u8], priority: &str) -> Result<Compiled, CompileError> {
+        let mut child = Command::new(program)
             .arg("compile-plugin")
             .args(["--memory-mib", &self.limits.compile_memory_mib.to_string()])
             .args(["--cpu-s", &self.limits.compile_timeout_s.to_string()])

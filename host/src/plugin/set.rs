@@ -118,3 +118,4 @@ impl fmt::Display for Generation {
         self.0.fmt(f)
     }
 }
+

@@ -1,0 +1,31 @@
+# The two commands: `make demo` runs the gateway on embedded defaults, `make test` passes the tests. Both do all the set-up
+# they need. Everything is built in one profile (release), so that the Wasm runtime is compiled once.
+
+CARGO ?= cargo
+BIN := $(or $(CARGO_TARGET_DIR),target)/release/wicketgate
+
+.PHONY: demo test bench lint build toolchain clean
+
+build: toolchain
+	$(CARGO) build --release --locked -p wicketgate
+
+# A compiler with the target wasm32-unknown-unknown; at once where there is one.
+toolchain:
+	@plugins/toolchain
+
+demo: build
+	@exec $(BIN) demo
+
+# Unit tests, then the integration tests, which drive the real binary and real peers.
+test: build
+	@tests/run
+
+bench: build
+	@tests/bench/run
+
+lint: toolchain
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+clean:
+	$(CARGO) clean
