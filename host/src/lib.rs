@@ -4,7 +4,9 @@
 //! `upstream`; then `admission`, `route`, `auth`; then `discovery`, `request`; then `listener`, `admin`; and `run` here,
 //! the only place that wires them.
 
+pub mod admin;
 pub mod admission;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -99,6 +99,7 @@ fn check_level(level: &str) -> Result<(), Broken> {
 fn check_limits(config: &Config) -> Result<(), Broken> {
     let (limits, plugins, timeouts) = (&config.http.limits, &config.plugins, &config.http.timeouts);
     let at_least = [
+        ("admin.connections", config.admin.connections as u64, 1),
         ("http.limits.connections", limits.connections as u64, 1),
         ("http.limits.head_bytes", limits.head_bytes as u64, SMALLEST_HEAD as u64),
         ("http.limits.headers", limits.headers as u64, 16),

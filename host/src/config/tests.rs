@@ -32,7 +32,7 @@ fn an_error_names_the_key_what_was_found_and_what_was_expected() {
     let cases = [
         ("http:\n  liste: 1", "gate.yaml:2: http.liste: unknown key `liste`; did you mean `listen`?"),
         ("htp: {}", "gate.yaml:1: htp: unknown key `htp`; did you mean `http`?"),
-        ("admin:\n  colour: red", "gate.yaml:2: admin.colour: unknown key `colour`; known here: listen, token"),
+        ("admin:\n  colour: red", "gate.yaml:2: admin.colour: unknown key `colour`; known here: listen, token, connections"),
         (
             "# first\n\nhttp:\n  listen: '8080'",
             "gate.yaml:4: http.listen: found \"8080\", expected an IP address and port such as 0.0.0.0:8080 or [::]:8080",

@@ -1,0 +1,7 @@
+//! Logging in: the gateway's own pages, tokens and cookies. The pipeline calls `Pages` for the paths that are the gateway's
+//! own; `lib` registers the key of `Mint` as the key set `gateway`. Who may enter a session isn't decided here: that is the
+//! plugins' alone, who read the cookie like any other.
+
+mod compare;
+
+pub use self::compare::same_secret;
