@@ -1,0 +1,183 @@
+//! What one decision costs, with the default plugins: the native check of a token alone, then the same through a plugin without
+//! and with the cache. `cargo bench -p wicketgate` runs it; `tests/bench/README.md` holds results and method.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+use wicketgate::{
+    admission::Loader,
+    config::{DecisionCache, Plugins, SecretEncoding},
+    domain::{
+        Attributes, Candidate, Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Timestamp, UpstreamPath,
+    },
+    plugin::{
+        Compiler, Connection, DecisionContext, Engine, Facts, HttpSubject, Kind, KnownHosts, PluginSet, Subject, Worker,
+        key_set::{ClaimPath, KeySet, KeySets, Requirements},
+    },
+};
+
+const SECRET: &str = "a secret of the API server, as long as they usually are";
+
+struct Gate {
+    set: Arc<PluginSet>,
+    worker: Worker,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn gate(cache: DecisionCache) -> Gate {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let limits = Plugins { cache, ..Plugins::default() };
+    let engine = Arc::new(Engine::new(&limits, 1).expect("an engine"));
+    let mut key_sets = KeySets::default();
+    key_sets.insert(KeySet::secret("clearml", SECRET, SecretEncoding::Raw).expect("a key set"));
+    let context = DecisionContext {
+        facts: Facts::new(None, runtime.handle().clone()),
+        hosts: KnownHosts::default(),
+        cache: limits.cache.clone(),
+    };
+    let loader = Loader {
+        engine: Arc::clone(&engine),
+        compiler: Compiler::in_process(&limits),
+        key_sets: Arc::new(key_sets),
+        context: Arc::new(context),
+        limits,
+        next_generation: AtomicU64::new(1),
+        last: Default::default(),
+    };
+    let set = runtime.block_on(loader.load_builtin(&[])).expect("the default plugins");
+    let worker = Worker::new(engine);
+    worker.prepare(&set, &[Kind::Authenticator, Kind::RoutingPolicy, Kind::DiscoveryFilter]).expect("instances");
+    Gate { set, worker, runtime }
+}
+
+/// 460 bytes, as the open-source server makes them.
+fn token() -> String {
+    let exp = Timestamp::now().plus(Duration::from_secs(3600)).0 / 1000;
+    let claims = json!({
+        "auth_type": "Bearer", "env": "production", "exp": exp, "session_id": "0f5d1e2c3b4a59687766554433221100",
+        "identity": {"user": "u1", "company": "c1", "role": "user", "user_name": "Ada", "company_name": "Engines"},
+        "api_version": "2.31", "server_version": "2.3.0", "feature_set": "basic",
+    });
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
+}
+
+/// What a browser sends.
+fn browser_headers(token: &str) -> HeaderMap {
+    let cookie = format!("theme=dark; _ga=GA1.1.1234567890.1234567890; clearml_token_basic={token}");
+    let lines = [
+        ("host", "gate.example.org"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"),
+        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("accept-language", "en-US,en;q=0.9"),
+        ("cache-control", "max-age=0"),
+        ("sec-ch-ua", "\"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\""),
+        ("sec-ch-ua-mobile", "?0"),
+        ("sec-ch-ua-platform", "\"Linux\""),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-site", "same-origin"),
+        ("upgrade-insecure-requests", "1"),
+        ("cookie", cookie.as_str()),
+    ];
+    let parse = |(name, value): (&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header value"))
+    };
+    lines.into_iter().map(parse).collect()
+}
+
+fn attributes() -> Attributes {
+    let mut attributes = Attributes::default();
+    for (name, value) in [
+        ("source", "clearml"),
+        ("session.id", "4b8c0a1d2e3f40516273849506172839"),
+        ("session.name", "notebook"),
+        ("status", "running"),
+        ("owner", "u1"),
+        ("company", "c1"),
+        ("endpoint.protocol", "http"),
+        ("endpoint.address", "10.0.0.7"),
+        ("endpoint.port", "8888"),
+    ] {
+        attributes.set(name, [value]);
+    }
+    attributes
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let token = token();
+    let headers = browser_headers(&token);
+    let connection = Connection { client: [10, 0, 0, 1].into(), listener_port: 8080, tls_name: None, client_certificate: None };
+    let subject = Subject::Http(HttpSubject {
+        method: &Method::GET,
+        authority: "gate.example.org",
+        path: "/lab",
+        query: None,
+        headers: &headers,
+        upgrade: None,
+        connection: &connection,
+    });
+    let id = EndpointId {
+        session: SessionId::parse("4b8c0a1d2e3f40516273849506172839").expect("an id"),
+        name: EndpointName::default(),
+    };
+    let endpoint = Endpoint {
+        id: id.clone(),
+        source: SourceKind::Clearml,
+        protocol: Protocol::Http,
+        upstream: ([10, 0, 0, 7], 8888).into(),
+        upstream_path: UpstreamPath::Strip,
+        display_name: "notebook".into(),
+        host_label: None,
+        attributes: attributes(),
+    };
+
+    let key_set = KeySet::secret("clearml", SECRET, SecretEncoding::Raw).expect("a key set");
+    let paths = ["identity.user", "identity.user_name", "identity.company", "identity.role", "groups"];
+    let requirements = Requirements { claims: paths.map(ClaimPath::parse).into(), ..Requirements::default() };
+    criterion.bench_function("token, native check", |bencher| {
+        bencher.iter(|| key_set.verify(&token, &requirements, Timestamp::now()).expect("a good token"));
+    });
+
+    let uncached = gate(DecisionCache { bytes: 0, denial_bytes: 0, ..DecisionCache::default() });
+    let cached = gate(DecisionCache::default());
+    for (name, gate) in [("uncached", &uncached), ("cached", &cached)] {
+        let authenticate = || gate.set.authenticate(&gate.worker, &subject, Some(&endpoint));
+        let who = gate.runtime.block_on(authenticate()).expect("a decision");
+        criterion.bench_function(&format!("authenticator, {name}"), |bencher| {
+            bencher.iter(|| gate.runtime.block_on(authenticate()).expect("a decision"));
+        });
+        criterion.bench_function(&format!("routing policy, {name}"), |bencher| {
+            bencher.iter(|| {
+                let route = gate.set.route(&gate.worker, &subject, &endpoint, &who.decision);
+                gate.runtime.block_on(route).expect("a decision")
+            });
+        });
+    }
+    criterion.bench_function("runtime, block_on alone", |bencher| {
+        bencher.iter(|| uncached.runtime.block_on(async { std::hint::black_box(1) }));
+    });
+
+    let candidate = Candidate {
+        source: SourceKind::Clearml,
+        id,
+        protocol: Protocol::Http,
+        host: "10.0.0.7".into(),
+        port: 8888,
+        upstream_path: UpstreamPath::Strip,
+        host_label: None,
+        attributes: attributes(),
+    };
+    criterion.bench_function("discovery filter", |bencher| {
+        bencher.iter(|| uncached.runtime.block_on(uncached.set.filter(&uncached.worker, &candidate)).expect("a verdict"));
+    });
+}
+
+criterion_group!(benches, decisions);
+criterion_main!(benches);
