@@ -13,9 +13,7 @@ use serde_json::json;
 use wicketgate::{
     admission::Loader,
     config::{DecisionCache, Plugins, SecretEncoding},
-    domain::{
-        Attributes, Candidate, Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Timestamp, UpstreamPath,
-    },
+    domain::{Attributes, Candidate, Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Timestamp, UpstreamPath},
     plugin::{
         Compiler, Connection, DecisionContext, Engine, Facts, HttpSubject, Kind, KnownHosts, PluginSet, Subject, Worker,
         key_set::{ClaimPath, KeySet, KeySets, Requirements},
@@ -123,10 +121,8 @@ fn decisions(criterion: &mut Criterion) {
         upgrade: None,
         connection: &connection,
     });
-    let id = EndpointId {
-        session: SessionId::parse("4b8c0a1d2e3f40516273849506172839").expect("an id"),
-        name: EndpointName::default(),
-    };
+    let id =
+        EndpointId { session: SessionId::parse("4b8c0a1d2e3f40516273849506172839").expect("an id"), name: EndpointName::default() };
     let endpoint = Endpoint {
         id: id.clone(),
         source: SourceKind::Clearml,

@@ -103,11 +103,11 @@ fn describe(plugin: &crate::plugin::Plugin) -> Value {
 impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register("wicketgate_plugin_swaps", "Plugin sets activated", metrics.swaps.clone());
-        registry.register("wicketgate_plugin_refusals", "Plugin sets refused", metrics.refusals.clone());
-        registry.register("wicketgate_plugin_generation", "The plugin set that decides", metrics.generation.clone());
+        registry.register("plugin_swaps", "Plugin sets activated", metrics.swaps.clone());
+        registry.register("plugin_refusals", "Plugin sets refused", metrics.refusals.clone());
+        registry.register("plugin_generation", "The plugin set that decides", metrics.generation.clone());
         registry.register(
-            "wicketgate_plugin_refused",
+            "plugin_refused",
             "1 while what stands in the plugin directory isn't what decides",
             metrics.refused.clone(),
         );

@@ -118,4 +118,3 @@ impl fmt::Display for Generation {
         self.0.fmt(f)
     }
 }
-
