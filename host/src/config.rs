@@ -104,4 +104,15 @@ impl Config {
         let domain = self.base_domain.as_ref()?;
         domain.holds(self.public_url.as_ref()?.host()).then_some(domain)
     }
+
+    /// Where sessions have hosts of their own: the scheme, and what follows a label (`.apps.example.org:8443`).
+    pub fn session_hosts(&self) -> Option<(&'static str, String)> {
+        let domain = self.base_domain.as_ref()?;
+        let port = match &self.public_url {
+            Some(url) => url.port(),
+            None => Some(self.http.listen.port()),
+        };
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        Some((if self.is_https() { "https" } else { "http" }, format!(".{domain}{port}")))
+    }
 }

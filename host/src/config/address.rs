@@ -11,6 +11,7 @@ use url::Url;
 pub struct PublicUrl {
     origin: String,
     host: String,
+    port: Option<u16>,
     https: bool,
 }
 
@@ -30,6 +31,11 @@ impl PublicUrl {
     /// Lower case; an IPv6 address has its brackets.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// None when it's the scheme's own.
+    pub fn port(&self) -> Option<u16> {
+        self.port
     }
 
     pub fn is_https(&self) -> bool {
@@ -56,7 +62,7 @@ impl TryFrom<String> for PublicUrl {
         if host.is_empty() {
             return Err(bad(&format!("found {text:?}, which has no host")));
         }
-        Ok(Self { origin: url.origin().ascii_serialization(), host, https: url.scheme() == "https" })
+        Ok(Self { origin: url.origin().ascii_serialization(), host, port: url.port(), https: url.scheme() == "https" })
     }
 }
 
