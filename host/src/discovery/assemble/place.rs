@@ -1,0 +1,148 @@
+//! Who holds an address or a host label, and what an endpoint becomes that holds its own.
+//!
+//! A session's owner may declare any address. So an address and port belong to one owner at a time: to the one who has them;
+//! where nobody has (at a start), to the older session, so that each start comes to the same result.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use super::state::{Entry, Key, Place};
+use crate::domain::{Candidate, Endpoint, SessionId, SourceKind, decision::Verdict};
+
+/// What is held, and by whom.
+#[derive(Default)]
+pub struct Holders {
+    addresses: HashMap<SocketAddr, Holder>,
+    labels: HashMap<String, Key>,
+}
+
+/// Somebody who holds an address, and through which session.
+#[derive(Clone)]
+struct Holder {
+    owner: Owner,
+    session: SessionId,
+}
+
+/// Whose a session is. An operator's file needn't name owners: what stands in it is the operator's.
+#[derive(Clone, PartialEq, Eq)]
+enum Owner {
+    Person(Arc<str>),
+    Operator,
+    /// Nobody was named: every such session is a stranger to the next.
+    Session(SessionId),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    Holds,
+    HeldBy(SessionId),
+}
+
+/// Gives out addresses and labels. `before` keeps what it has for as long as it asks for it.
+pub fn hold(entries: &BTreeMap<Key, Entry>, before: &Holders) -> Holders {
+    let mut claims: Vec<(&Key, &Entry, Option<SocketAddr>)> = entries
+        .iter()
+        // A dropped one holds nothing; one that waits does, lest somebody takes its address meanwhile.
+        .filter(|(_, entry)| !matches!(entry.judged.verdict(), Some(Verdict::Drop(_))))
+        .map(|(key, entry)| {
+            let at = if let Place::At(address) = entry.place { Some(address) } else { None };
+            (key, entry, at)
+        })
+        .collect();
+    let age = |entry: &Entry| entry.candidate.attributes.first("session.created").unwrap_or_default().to_owned();
+    claims.sort_by_cached_key(|(key, entry, _)| (age(entry), (*key).clone()));
+
+    let mut now = Holders::default();
+    for (_, entry, at) in &claims {
+        let Some(at) = at else { continue };
+        let holder = Holder::of(&entry.candidate);
+        if before.addresses.get(at).is_some_and(|held| held.owner == holder.owner) {
+            now.addresses.entry(*at).or_insert(holder);
+        }
+    }
+    for (_, entry, at) in &claims {
+        let Some(at) = at else { continue };
+        now.addresses.entry(*at).or_insert_with(|| Holder::of(&entry.candidate));
+    }
+    now.labels = hold_labels(&claims, &before.labels);
+    now
+}
+
+/// Each label to one endpoint; never one that is another session's id, under which its own host route may be.
+fn hold_labels(claims: &[(&Key, &Entry, Option<SocketAddr>)], before: &HashMap<String, Key>) -> HashMap<String, Key> {
+    let ids: HashMap<String, &SessionId> =
+        claims.iter().map(|(key, ..)| (key.0.session.as_str().to_ascii_lowercase(), &key.0.session)).collect();
+    let asked = || {
+        claims.iter().filter_map(|(key, entry, _)| {
+            let label = entry.candidate.host_label.as_deref()?;
+            ids.get(label).is_none_or(|session| **session == key.0.session).then_some((label, *key))
+        })
+    };
+    let mut labels = HashMap::new();
+    for (label, key) in asked().filter(|(label, key)| before.get(*label) == Some(*key)) {
+        labels.insert(label.to_owned(), key.clone());
+    }
+    for (label, key) in asked() {
+        labels.entry(label.to_owned()).or_insert_with(|| key.clone());
+    }
+    labels
+}
+
+/// What a kept candidate at a permitted address is to requests.
+pub fn endpoint(key: &Key, entry: &Entry, holders: &Holders) -> Option<Endpoint> {
+    let (Some(keeping), Place::At(upstream)) = (entry.judged.keeps(), &entry.place) else { return None };
+    let candidate = &entry.candidate;
+    let mut attributes = candidate.attributes.clone();
+    if let Some(access) = &keeping.access {
+        attributes.set("access", [access.as_str()]);
+    }
+    for (name, values) in keeping.labels.iter() {
+        attributes.set(name, values.iter().cloned());
+    }
+    let named = keeping.name.as_deref().or(candidate.attributes.first("session.name"));
+    Some(Endpoint {
+        id: candidate.id.clone(),
+        source: candidate.source,
+        protocol: candidate.protocol,
+        upstream: *upstream,
+        upstream_path: keeping.upstream_path.unwrap_or(candidate.upstream_path),
+        display_name: named.unwrap_or(candidate.id.session.as_str()).into(),
+        host_label: candidate.host_label.as_deref().filter(|label| holders.labels.get(*label) == Some(key)).map(Into::into),
+        attributes,
+    })
+}
+
+// === impl Holders ===
+
+impl Holders {
+    pub fn address(&self, entry: &Entry) -> Hold {
+        let Place::At(at) = entry.place else { return Hold::Holds };
+        match self.addresses.get(&at) {
+            Some(holder) if holder.owner != Owner::of(&entry.candidate) => Hold::HeldBy(holder.session.clone()),
+            _ => Hold::Holds,
+        }
+    }
+}
+
+// === impl Holder ===
+
+impl Holder {
+    fn of(candidate: &Candidate) -> Self {
+        Self { owner: Owner::of(candidate), session: candidate.id.session.clone() }
+    }
+}
+
+// === impl Owner ===
+
+impl Owner {
+    fn of(candidate: &Candidate) -> Self {
+        match (candidate.owner(), candidate.source) {
+            (Some(owner), _) => Self::Person(owner.into()),
+            (None, SourceKind::File) => Self::Operator,
+            (None, SourceKind::Clearml | SourceKind::Kubernetes) => Self::Session(candidate.id.session.clone()),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What is known of each candidate: the assembler's memory. No I/O, no plugins.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use super::place::{self, Hold, Holders};
+use crate::{
+    discovery::{
+        candidates::{Found, Rejection},
+        dial::{self, DialRules, Host, Refusal},
+        status::{self, EndpointState, SessionStatus},
+    },
+    domain::{Candidate, Endpoint, EndpointId, Protocol, SessionId, SourceKind, decision::Verdict},
+};
+
+/// A session may have an HTTP and a TCP endpoint of one name.
+pub type Key = (EndpointId, Protocol);
+
+#[derive(Default)]
+pub struct State {
+    sources: BTreeMap<SourceKind, Found>,
+    entries: BTreeMap<Key, Entry>,
+    /// Candidates that lost their session id to another source.
+    overruled: Vec<Rejection>,
+    holders: Holders,
+    /// Whether anything is another than when `settle` was last called.
+    changed: bool,
+}
+
+/// One candidate. Another one under the same key is a new entry.
+pub struct Entry {
+    pub candidate: Arc<Candidate>,
+    pub judged: Judged,
+    pub place: Place,
+}
+
+/// What the filters say.
+pub enum Judged {
+    /// Not asked yet with this set of plugins; the verdict of the set before, if there was one.
+    Not(Option<Verdict>),
+    Is(Verdict),
+    /// They failed; the earlier verdict stands.
+    Fault(String, Option<Verdict>),
+}
+
+/// What the dial rules say.
+pub enum Place {
+    Unknown,
+    Resolving,
+    At(SocketAddr),
+    Refused(Refusal),
+}
+
+// === impl State ===
+
+impl State {
+    /// Takes all that a source has in place of what it had.
+    pub fn replace(&mut self, source: SourceKind, found: Found) {
+        if self.sources.get(&source) == Some(&found) {
+            return;
+        }
+        self.changed = true;
+        self.sources.insert(source, found);
+        self.overruled.clear();
+        let mut claimed: HashMap<&SessionId, SourceKind> = HashMap::new();
+        let mut entries = BTreeMap::new();
+        // In the order in which sources win.
+        for (source, found) in &self.sources {
+            for candidate in &found.candidates {
+                let first = *claimed.entry(&candidate.id.session).or_insert(*source);
+                let key = (candidate.id.clone(), candidate.protocol);
+                if first != *source || entries.contains_key(&key) {
+                    let reason = "another endpoint has this session id and name".into();
+                    self.overruled.push(Rejection {
+                        session: candidate.id.session.to_string(),
+                        endpoint: candidate.id.name.as_str().to_owned(),
+                        reason,
+                    });
+                    continue;
+                }
+                let known = self.entries.remove(&key).filter(|entry| *entry.candidate == *candidate);
+                entries.insert(key, known.unwrap_or_else(|| Entry::new(candidate.clone())));
+            }
+        }
+        self.entries = entries;
+    }
+
+    /// Whether anything has changed since the last call.
+    pub fn settle(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// A new set of plugins judges everything anew.
+    pub fn forget_decisions(&mut self) {
+        self.changed = true;
+        for entry in self.entries.values_mut() {
+            entry.judged = Judged::Not(entry.judged.take());
+        }
+    }
+
+    /// What failed is to be tried again.
+    pub fn retry(&mut self) {
+        self.changed = true;
+        for entry in self.entries.values_mut() {
+            if matches!(entry.judged, Judged::Fault(..)) {
+                entry.judged = Judged::Not(entry.judged.take());
+            }
+            if matches!(entry.place, Place::Refused(Refusal::Unresolved(_))) {
+                entry.place = Place::Unknown;
+            }
+        }
+    }
+
+    pub fn retries(&self) -> bool {
+        self.entries
+            .values()
+            .any(|entry| matches!(entry.judged, Judged::Fault(..)) || matches!(entry.place, Place::Refused(Refusal::Unresolved(_))))
+    }
+
+    pub fn undecided(&self) -> Vec<Key> {
+        let undecided = self.entries.iter().filter(|(_, entry)| matches!(entry.judged, Judged::Not(_)));
+        undecided.map(|(key, _)| key.clone()).collect()
+    }
+
+    pub fn candidate(&self, key: &Key) -> Option<Arc<Candidate>> {
+        self.entries.get(key).map(|entry| entry.candidate.clone())
+    }
+
+    pub fn decided(&mut self, key: &Key, verdict: Result<Verdict, String>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        self.changed = true;
+        entry.judged = match verdict {
+            Ok(verdict) => Judged::Is(verdict),
+            Err(fault) => Judged::Fault(fault, entry.judged.take()),
+        };
+    }
+
+    /// Applies the dial rules to what hasn't a place yet. Answers the names that are to be looked up.
+    pub fn locate(&mut self, rules: &DialRules) -> Vec<(Key, Arc<Candidate>, String)> {
+        let mut names = Vec::new();
+        for (key, entry) in &mut self.entries {
+            if !matches!(entry.place, Place::Unknown) {
+                continue;
+            }
+            entry.place = match dial::parse(&entry.candidate.host) {
+                Ok(Host::Address(address)) => rules.permit(address, entry.candidate.port).map_or_else(Place::Refused, Place::At),
+                Ok(Host::Name(name)) if entry.judged.keeps().is_some() => {
+                    names.push((key.clone(), entry.candidate.clone(), name));
+                    Place::Resolving
+                }
+                Ok(Host::Name(_)) => Place::Unknown,
+                Err(refusal) => Place::Refused(refusal),
+            };
+        }
+        names
+    }
+
+    /// A look-up's result. The candidate says for whom it was: another one may have its key by now.
+    pub fn resolved(&mut self, key: &Key, candidate: &Arc<Candidate>, address: Result<SocketAddr, Refusal>) {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.candidate, candidate)) {
+            entry.place = address.map_or_else(Place::Refused, Place::At);
+            self.changed = true;
+        }
+    }
+
+    /// Everything that may be reached, in the order of its keys.
+    pub fn place(&mut self) -> Vec<Arc<Endpoint>> {
+        self.holders = place::hold(&self.entries, &self.holders);
+        let reachable = self.entries.iter().filter(|(_, entry)| self.holders.address(entry) == Hold::Holds);
+        reachable.filter_map(|(key, entry)| place::endpoint(key, entry, &self.holders)).map(Arc::new).collect()
+    }
+
+    pub fn undecided_sessions(&self) -> BTreeSet<SessionId> {
+        let undecided = self.entries.iter().filter(|(_, entry)| entry.waits().is_some());
+        undecided.map(|(key, _)| key.0.session.clone()).collect()
+    }
+
+    /// For people: what became of each candidate.
+    pub fn describe(&self) -> (Vec<SessionStatus>, Vec<Rejection>) {
+        let mut sessions: Vec<SessionStatus> = Vec::new();
+        for (key, entry) in &self.entries {
+            let endpoint = status::endpoint(key, &entry.candidate, self.state_of(entry));
+            match sessions.last_mut().filter(|session| session.id == key.0.session.as_str()) {
+                Some(session) => session.endpoints.push(endpoint),
+                None => sessions.push(status::session(&entry.candidate, endpoint)),
+            }
+        }
+        let declared = self.sources.values().flat_map(|found| &found.rejected);
+        (sessions, declared.chain(&self.overruled).cloned().collect())
+    }
+
+    fn state_of(&self, entry: &Entry) -> EndpointState {
+        if let Some(why) = entry.waits() {
+            return EndpointState::Waiting { reason: why };
+        }
+        match (entry.judged.verdict(), &entry.place) {
+            (Some(Verdict::Drop(reason)), _) => {
+                let detail = reason.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+                EndpointState::Dropped { reason: format!("{}{detail}", reason.code) }
+            }
+            (_, Place::Refused(refusal)) => EndpointState::Refused { reason: refusal.to_string() },
+            (_, Place::At(address)) => match self.holders.address(entry) {
+                Hold::Holds => EndpointState::Routed { upstream: *address },
+                Hold::HeldBy(other) => {
+                    EndpointState::Refused { reason: format!("{address} is held by session {other}, which has another owner") }
+                }
+            },
+            (_, Place::Unknown | Place::Resolving) => EndpointState::Waiting { reason: "its name is being looked up".into() },
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn new(candidate: Candidate) -> Self {
+        Self { candidate: Arc::new(candidate), judged: Judged::Not(None), place: Place::Unknown }
+    }
+
+    /// Why nothing is known yet about whether it's reached.
+    fn waits(&self) -> Option<String> {
+        match (&self.judged, &self.place) {
+            (Judged::Not(None), _) => Some("no filter has judged it yet".into()),
+            (Judged::Fault(fault, None), _) => Some(format!("its filter failed: {fault}")),
+            (_, Place::Resolving) => Some("its name is being looked up".into()),
+            _ => None,
+        }
+    }
+}
+
+// === impl Judged ===
+
+impl Judged {
+    /// What holds: the verdict, or the one from before.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            Self::Is(verdict) => Some(verdict),
+            Self::Not(earlier) | Self::Fault(_, earlier) => earlier.as_ref(),
+        }
+    }
+
+    pub fn keeps(&self) -> Option<&crate::domain::decision::Keeping> {
+        match self.verdict() {
+            Some(Verdict::Keep(keeping)) => Some(keeping),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self) -> Option<Verdict> {
+        match std::mem::replace(self, Self::Not(None)) {
+            Self::Is(verdict) => Some(verdict),
+            Self::Not(earlier) | Self::Fault(_, earlier) => earlier,
+        }
+    }
+}
