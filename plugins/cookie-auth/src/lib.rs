@@ -1,27 +1,111 @@
-//! The default authenticator. A placeholder: it declares nothing and admits nobody.
+//! The default authenticator: a JSON Web Token in a cookie or an `Authorization` header.
+//!
+//! It finds the tokens and reads the claims; the host verifies, with keys that never come in here. No token: it abstains and
+//! says how to log in. A token that isn't accepted: the same, with `invalid_token` (RFC 6750) and the reason for the log.
+//! A token that can't be judged, because its key set isn't there: an error, so that the request fails closed.
 
-#![allow(unsafe_code, dead_code, reason = "the generated exports, which exist for Wasm only")]
+mod config;
+mod credential;
+mod judgement;
+mod principal;
 
-#[allow(missing_docs, reason = "generated from the contract")]
-mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "authenticator" });
+use wicketgate_plugin::authentication::{Abstention, Allowance, Authenticator, Challenge, Decision, Denial, Request};
+use wicketgate_plugin::jwt::Jwt;
+use wicketgate_plugin::{Declaration, Error, Input, Lifetime, Reason, Sensitivity, Subject, Verification};
+
+pub use config::{Claims, Config, Cookie, KeySet, People};
+use judgement::Judgement;
+use principal::ClaimPlaces;
+
+/// `Authorization`, as the host names headers.
+const AUTHORIZATION: &str = "authorization";
+
+/// The plugin, configured.
+#[derive(Debug)]
+pub struct CookieAuth {
+    config: Config,
+    places: ClaimPlaces,
 }
 
-use bindings::exports::wicketgate::plugin::authentication::{Abstention, Decision, Declaration, Error, Guest, Request};
+wicketgate_plugin::export_authenticator!(CookieAuth);
 
-struct Plugin;
+// === impl CookieAuth ===
 
-impl Guest for Plugin {
-    fn configure(_config: String) -> Result<Declaration, Error> {
-        Ok(bindings::wicketgate::plugin::types::Declaration { inputs: Vec::new(), verifications: Vec::new(), facts: Vec::new() })
+impl Authenticator for CookieAuth {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<(Self, Declaration), Error> {
+        config.check()?;
+        let (places, claims) = ClaimPlaces::of(&config);
+        let mut declaration = Declaration::new();
+        if config.bearer {
+            declaration = declaration.reads(Input::Header(AUTHORIZATION.to_owned(), Sensitivity::Credential));
+        }
+        for cookie in &config.cookies {
+            declaration = declaration.reads(match cookie {
+                Cookie::Named(name) => Input::Cookie(name.clone(), Sensitivity::Credential),
+                Cookie::Prefixed(prefix) => Input::CookiePrefix(prefix.clone(), Sensitivity::Credential),
+            });
+        }
+        for key_set in &config.key_sets {
+            declaration = declaration.verifies(Verification {
+                key_set: key_set.name.clone(),
+                audiences: key_set.audiences.as_ref().unwrap_or(&config.audiences).clone(),
+                issuers: key_set.issuers.as_ref().unwrap_or(&config.issuers).clone(),
+                leeway_s: config.leeway_s,
+                claims: claims.clone(),
+            });
+        }
+        Ok((Self { config, places }, declaration))
     }
-    fn authenticate(_request: Request) -> Result<Decision, Error> {
-        Ok(Decision::Abstain(Abstention {
-            reason: bindings::wicketgate::plugin::types::Reason { code: "placeholder".to_owned(), detail: None },
-            challenge: None,
-        }))
+
+    fn authenticate(&self, request: &Request, jwt: &impl Jwt) -> Result<Decision, Error> {
+        let Subject::Http(http) = &request.subject else {
+            return Ok(Decision::Abstain(Abstention { reason: Reason::new("no-credential"), challenge: None }));
+        };
+        let tokens = credential::tokens(http, &self.config);
+        if tokens.is_empty() {
+            return Ok(self.abstain(Reason::new("no-credential"), None));
+        }
+        // The first token that verifies wins. Of those that don't, the first one's fault is the one to tell: it's the one
+        // that the client meant.
+        let mut first_fault = None;
+        let mut unavailable = None;
+        for token in tokens {
+            match judgement::judge(token, self.config.key_sets.len(), jwt) {
+                Judgement::Accepted(verified) => match self.places.principal(verified.claims) {
+                    Some(principal) => return Ok(self.admit(principal, verified.valid_until)),
+                    None => first_fault = first_fault.or(Some(Reason::new("token-without-user"))),
+                },
+                Judgement::Refused(reason) => first_fault = first_fault.or(Some(reason)),
+                Judgement::Unavailable(why) => unavailable = unavailable.or(Some(why)),
+            }
+        }
+        match (unavailable, first_fault) {
+            (Some(why), _) => Err(Error::Unavailable(why)),
+            (None, fault) => Ok(self.abstain(fault.unwrap_or_else(|| Reason::new("token-refused")), Some("invalid_token"))),
+        }
     }
 }
 
-#[cfg(target_arch = "wasm32")]
-bindings::export!(Plugin with_types_in bindings);
+impl CookieAuth {
+    fn admit(&self, principal: wicketgate_plugin::Principal, valid_until: Option<u64>) -> Decision {
+        let lifetime = Lifetime { valid_until, recheck_after_s: self.config.recheck_after_s };
+        if let Some(code) = self.config.refuses(&principal) {
+            return Decision::Deny(Denial { reason: Reason::with_detail(code, principal.id), lifetime });
+        }
+        Decision::Allow(Allowance { principal, lifetime, reason: Reason::new("token") })
+    }
+
+    fn abstain(&self, reason: Reason, error: Option<&str>) -> Decision {
+        let mut scheme = ["Bearer realm=\"", &self.config.realm, "\""].concat();
+        if let Some(error) = error {
+            scheme.push_str(&[", error=\"", error, "\""].concat());
+        }
+        let challenge = Challenge { reason: reason.clone(), login: self.config.login.clone(), schemes: vec![scheme] };
+        Decision::Abstain(Abstention { reason, challenge: Some(challenge) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! The Wasm side: between the generated bindings and the types that authors see. Only the `export_…!` macros use this.
+//!
+//! The two sets of types are kept apart on purpose: a new version of the contract changes the bindings, not the plugins.
+
+#[allow(clippy::all, unsafe_code, missing_docs, reason = "generated from the contract")]
+pub mod bindings;
+
+pub mod authentication;
+pub mod discovery;
+pub mod routing;
+mod shared;
+
+use std::cell::OnceCell;
+
+use crate::Error;
+use crate::log::Level;
+use bindings::authenticator::wicketgate::plugin::{log as wit_log, types};
+
+/// Where an instance keeps its configured plugin.
+pub struct Slot<P>(OnceCell<P>);
+
+impl<P> Slot<P> {
+    #[expect(clippy::new_without_default, reason = "only the macros make one, in a constant")]
+    pub const fn new() -> Self {
+        Self(OnceCell::new())
+    }
+
+    /// A second `configure` in the same instance isn't part of the contract.
+    fn fill(&self, plugin: P) -> Result<(), Error> {
+        self.0.set(plugin).map_err(|_| Error::Other("configured already".to_owned()))
+    }
+
+    fn plugin(&self) -> Result<&P, types::Error> {
+        self.0.get().ok_or_else(|| types::Error::Other("called before configure".to_owned()))
+    }
+}
+
+pub fn log(level: Level, message: &str) {
+    let level = match level {
+        Level::Debug => wit_log::Level::Debug,
+        Level::Info => wit_log::Level::Info,
+        Level::Warn => wit_log::Level::Warn,
+        Level::Error => wit_log::Level::Error,
+    };
+    wit_log::write(level, message);
+}
+
+/// What the three kinds do alike in `configure`.
+fn configure<P, C: serde::de::DeserializeOwned>(
+    slot: &Slot<P>,
+    config: &str,
+    configure: fn(C) -> Result<(P, crate::Declaration), Error>,
+) -> Result<types::Declaration, types::Error> {
+    let (plugin, declaration) = crate::config::parse(config).and_then(configure)?;
+    slot.fill(plugin)?;
+    Ok(declaration.into())
+}
