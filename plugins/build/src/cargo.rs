@@ -9,7 +9,7 @@ use crate::{Compiler, Error, Guest, LockFile, TARGET};
 /// Small before fast: most of a call is the crossing, and a ConfigMap holds 1 MiB in all. A panic aborts (that is, traps):
 /// there is nothing in a plugin to unwind to. These settings win over the profile of the guest's own workspace.
 const PROFILE: [&str; 7] = [
-    "profile.release.opt-level='s'",
+    "profile.release.opt-level='z'",
     "profile.release.lto=true",
     "profile.release.codegen-units=1",
     "profile.release.panic='abort'",

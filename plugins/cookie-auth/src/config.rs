@@ -1,20 +1,20 @@
 //! The configuration, with the defaults that fit a ClearML server.
 
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use wicketgate_plugin::{Error, Principal};
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use wicketgate_plugin::{Configuration, Error, Principal, Section};
 
 /// The contract's limits.
 const VERIFICATIONS_MAX: usize = 8;
-const LEEWAY_MAX_S: u32 = 300;
+const LEEWAY_MAX_S: u64 = 300;
 
 /// The whole configuration. Every key may be left out.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Cookies that may hold a token. One that ends in `*` is a prefix.
-    pub cookies: Vec<Cookie>,
+    pub cookies: Vec<String>,
     /// Whether `Authorization: Bearer` may hold a token.
     pub bearer: bool,
     /// Key sets of the gateway's configuration; each is tried, in this order.
@@ -23,8 +23,8 @@ pub struct Config {
     pub audiences: Vec<String>,
     /// The token's `iss` must be one of these; empty: it isn't looked at. A key set may have its own.
     pub issuers: Vec<String>,
-    /// How far the clocks may be apart, in seconds, at most 300.
-    pub leeway_s: u32,
+    /// How far the clocks may be apart, in seconds, at most 300; none: not at all.
+    pub leeway_s: Option<u64>,
     pub claims: Claims,
     /// Where people log in; none: the gateway's own page.
     pub login: Option<String>,
@@ -35,19 +35,11 @@ pub struct Config {
     /// Whom to admit at all; an empty list is no condition, and every list that isn't empty must be met.
     pub require: People,
     /// After how many seconds to look again; none: when the token expires.
-    pub recheck_after_s: Option<u32>,
-}
-
-/// A cookie's name, or how it begins.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub enum Cookie {
-    Named(String),
-    Prefixed(String),
+    pub recheck_after_s: Option<u64>,
 }
 
 /// One key set: its name alone, or with its own audiences and issuers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
     pub name: String,
     pub audiences: Option<Vec<String>>,
@@ -55,8 +47,7 @@ pub struct KeySet {
 }
 
 /// Where in the claims an identity stands: paths with a dot between, of which the first that the token has counts.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct Claims {
     pub id: Vec<String>,
     pub name: Vec<String>,
@@ -68,8 +59,7 @@ pub struct Claims {
 }
 
 /// A set of people.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default)]
 pub struct People {
     pub users: Vec<String>,
     pub companies: Vec<String>,
@@ -82,12 +72,12 @@ impl Default for Config {
     fn default() -> Self {
         let cookies = ["wicketgate_session", "clearml_token_basic", "clearml-token-k8s", "allegro_token*"];
         Self {
-            cookies: cookies.map(|name| Cookie::from(name.to_owned())).into(),
+            cookies: cookies.map(ToOwned::to_owned).into(),
             bearer: true,
-            key_sets: ["gateway", "clearml"].map(KeySet::named).into(),
+            key_sets: ["gateway", "clearml"].map(|name| KeySet::named(name.to_owned())).into(),
             audiences: Vec::new(),
             issuers: Vec::new(),
-            leeway_s: 0,
+            leeway_s: None,
             claims: Claims::default(),
             login: None,
             realm: "wicketgate".to_owned(),
@@ -98,30 +88,51 @@ impl Default for Config {
     }
 }
 
+impl Configuration for Config {
+    fn from_json(text: &str) -> Result<Self, Error> {
+        Section::whole(text, Self::read)
+    }
+}
+
 impl Config {
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.texts("cookies", &mut self.cookies);
+        section.flag("bearer", &mut self.bearer);
+        section.texts_or_sections("key_sets", &mut self.key_sets, KeySet::named, KeySet::read);
+        section.texts("audiences", &mut self.audiences);
+        section.texts("issuers", &mut self.issuers);
+        section.number("leeway_s", LEEWAY_MAX_S, &mut self.leeway_s);
+        section.section("claims", &mut self.claims, Claims::read);
+        section.optional_text("login", &mut self.login);
+        section.text("realm", &mut self.realm);
+        section.section("deny", &mut self.deny, People::read);
+        section.section("require", &mut self.require, People::read);
+        section.number("recheck_after_s", u32::MAX.into(), &mut self.recheck_after_s);
+        self.check(section);
+    }
+
     /// What the types don't say.
-    pub fn check(&self) -> Result<(), Error> {
+    fn check(&self, section: &mut Section<'_>) {
         let count = self.key_sets.len();
         if count == 0 || count > VERIFICATIONS_MAX {
-            return Err(Error::invalid_config("key_sets", count.to_string(), "one to eight key sets"));
+            section.refuse("key_sets", &count.to_string(), "one to eight key sets");
+        }
+        if self.key_sets.iter().any(|key_set| key_set.name.is_empty()) {
+            section.refuse("key_sets", "a key set without a name", "a name for each");
         }
         if self.cookies.is_empty() && !self.bearer {
-            return Err(Error::invalid_config("cookies", "an empty list", "a cookie's name, or `bearer: true`"));
+            section.refuse("cookies", "an empty list", "a cookie's name, or `bearer: true`");
         }
-        if self.cookies.iter().any(|cookie| !is_token(cookie.text())) {
-            return Err(Error::invalid_config("cookies", "a name that isn't one", "letters, digits and !#$%&'*+-.^_`|~"));
-        }
-        if self.leeway_s > LEEWAY_MAX_S {
-            return Err(Error::invalid_config("leeway_s", self.leeway_s.to_string(), "at most 300"));
+        if self.cookies.iter().any(|entry| !is_token(entry.strip_suffix('*').unwrap_or(entry))) {
+            section.refuse("cookies", "a name that isn't one", "letters, digits and !#$%&'*+-.^_`|~");
         }
         if self.claims.id.is_empty() {
-            return Err(Error::invalid_config("claims.id", "an empty list", "at least one path"));
+            section.refuse("claims", "no path in `id`", "at least one");
         }
         // It's put between quotes in a header.
         if !self.realm.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\') {
-            return Err(Error::invalid_config("realm", "a character that a header can't quote", "printable ASCII text"));
+            section.refuse("realm", "a character that a header can't quote", "printable ASCII text");
         }
-        Ok(())
     }
 
     /// The reason's code, if this person is one whom the configuration refuses.
@@ -147,28 +158,25 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-// === impl Cookie ===
-
-impl From<String> for Cookie {
-    fn from(name: String) -> Self {
-        match name.strip_suffix('*') {
-            Some(prefix) => Self::Prefixed(prefix.to_owned()),
-            None => Self::Named(name),
-        }
-    }
+/// How the cookies of one entry are chosen: by their name, or by how it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cookie<'a> {
+    Named(&'a str),
+    Prefixed(&'a str),
 }
 
-impl Cookie {
-    fn text(&self) -> &str {
-        match self {
-            Self::Named(text) | Self::Prefixed(text) => text,
+impl<'a> Cookie<'a> {
+    pub fn of(entry: &'a str) -> Self {
+        match entry.strip_suffix('*') {
+            Some(prefix) => Self::Prefixed(prefix),
+            None => Self::Named(entry),
         }
     }
 
-    pub fn is(&self, name: &str) -> bool {
+    pub fn is(self, name: &str) -> bool {
         match self {
             Self::Named(it) => it == name,
-            Self::Prefixed(prefix) => name.starts_with(prefix.as_str()),
+            Self::Prefixed(prefix) => name.starts_with(prefix),
         }
     }
 }
@@ -176,42 +184,14 @@ impl Cookie {
 // === impl KeySet ===
 
 impl KeySet {
-    fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), audiences: None, issuers: None }
+    fn named(name: String) -> Self {
+        Self { name, ..Self::default() }
     }
-}
 
-impl<'de> Deserialize<'de> for KeySet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // It's read through serde's own adapter, which knows nothing of the kit's rule about unknown keys.
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Whole {
-            name: String,
-            audiences: Option<Vec<String>>,
-            issuers: Option<Vec<String>>,
-        }
-
-        struct NameOrWhole;
-
-        impl<'de> Visitor<'de> for NameOrWhole {
-            type Value = KeySet;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a key set's name, or a mapping with name, audiences, issuers")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<KeySet, E> {
-                Ok(KeySet::named(name))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeySet, A::Error> {
-                let Whole { name, audiences, issuers } = Whole::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(KeySet { name, audiences, issuers })
-            }
-        }
-
-        deserializer.deserialize_any(NameOrWhole)
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.text("name", &mut self.name);
+        section.optional_texts("audiences", &mut self.audiences);
+        section.optional_texts("issuers", &mut self.issuers);
     }
 }
 
@@ -228,5 +208,26 @@ impl Default for Claims {
             groups: paths(&["groups"]),
             extra: Vec::new(),
         }
+    }
+}
+
+impl Claims {
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.texts("id", &mut self.id);
+        section.texts("name", &mut self.name);
+        section.texts("company", &mut self.company);
+        section.texts("role", &mut self.role);
+        section.texts("groups", &mut self.groups);
+        section.texts("extra", &mut self.extra);
+    }
+}
+
+// === impl People ===
+
+impl People {
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.texts("users", &mut self.users);
+        section.texts("companies", &mut self.companies);
+        section.texts("roles", &mut self.roles);
     }
 }

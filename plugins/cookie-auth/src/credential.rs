@@ -1,9 +1,11 @@
 //! Where a request may hold a token.
 
+use alloc::vec::Vec;
+
 use wicketgate_plugin::HttpRequest;
 
 use crate::AUTHORIZATION;
-use crate::config::Config;
+use crate::config::{Config, Cookie};
 
 /// How many tokens of one request are tried: a client may send any number of cookies, and each costs a verification.
 const TOKENS_MAX: usize = 8;
@@ -12,8 +14,9 @@ const TOKENS_MAX: usize = 8;
 /// request; then cookies in the configuration's order. What isn't text can't be a token.
 pub fn tokens<'a>(http: &'a HttpRequest, config: &'a Config) -> Vec<&'a str> {
     let headers = http.headers(AUTHORIZATION).filter(|_| config.bearer).filter_map(text).filter_map(bearer);
-    let cookies = config.cookies.iter().flat_map(|cookie| {
-        http.cookies.iter().filter(|field| cookie.is(&field.name)).filter_map(|field| text(&field.value)).map(str::trim)
+    let cookies = config.cookies.iter().flat_map(|entry| {
+        let cookie = Cookie::of(entry);
+        http.cookies.iter().filter(move |field| cookie.is(&field.name)).filter_map(|field| text(&field.value)).map(str::trim)
     });
     let mut tokens: Vec<&str> = Vec::new();
     // A cookie that's cleared is often sent empty: that's no credential.
@@ -26,7 +29,7 @@ pub fn tokens<'a>(http: &'a HttpRequest, config: &'a Config) -> Vec<&'a str> {
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
+    core::str::from_utf8(bytes).ok()
 }
 
 /// The token of `Bearer <token>` (RFC 6750, section 2.1); the scheme's case doesn't matter (RFC 9110, section 11.1).

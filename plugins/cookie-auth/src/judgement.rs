@@ -1,5 +1,7 @@
 //! One token, tried against every key set.
 
+use alloc::string::String;
+
 use wicketgate_plugin::Reason;
 use wicketgate_plugin::jwt::{Jwt, Verified, VerifyError};
 

@@ -4,10 +4,17 @@
 //! says how to log in. A token that isn't accepted: the same, with `invalid_token` (RFC 6750) and the reason for the log.
 //! A token that can't be judged, because its key set isn't there: an error, so that the request fails closed.
 
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
 mod config;
 mod credential;
 mod judgement;
 mod principal;
+
+use alloc::borrow::ToOwned;
+use alloc::vec;
 
 use wicketgate_plugin::authentication::{Abstention, Allowance, Authenticator, Challenge, Decision, Denial, Request};
 use wicketgate_plugin::jwt::Jwt;
@@ -28,6 +35,7 @@ pub struct CookieAuth {
 }
 
 wicketgate_plugin::export_authenticator!(CookieAuth);
+wicketgate_plugin::runtime_without_std!();
 
 // === impl CookieAuth ===
 
@@ -35,16 +43,15 @@ impl Authenticator for CookieAuth {
     type Config = Config;
 
     fn configure(config: Config) -> Result<(Self, Declaration), Error> {
-        config.check()?;
         let (places, claims) = ClaimPlaces::of(&config);
         let mut declaration = Declaration::new();
         if config.bearer {
             declaration = declaration.reads(Input::Header(AUTHORIZATION.to_owned(), Sensitivity::Credential));
         }
-        for cookie in &config.cookies {
-            declaration = declaration.reads(match cookie {
-                Cookie::Named(name) => Input::Cookie(name.clone(), Sensitivity::Credential),
-                Cookie::Prefixed(prefix) => Input::CookiePrefix(prefix.clone(), Sensitivity::Credential),
+        for entry in &config.cookies {
+            declaration = declaration.reads(match Cookie::of(entry) {
+                Cookie::Named(name) => Input::Cookie(name.to_owned(), Sensitivity::Credential),
+                Cookie::Prefixed(prefix) => Input::CookiePrefix(prefix.to_owned(), Sensitivity::Credential),
             });
         }
         for key_set in &config.key_sets {
@@ -52,7 +59,7 @@ impl Authenticator for CookieAuth {
                 key_set: key_set.name.clone(),
                 audiences: key_set.audiences.as_ref().unwrap_or(&config.audiences).clone(),
                 issuers: key_set.issuers.as_ref().unwrap_or(&config.issuers).clone(),
-                leeway_s: config.leeway_s,
+                leeway_s: seconds(config.leeway_s).unwrap_or_default(),
                 claims: claims.clone(),
             });
         }
@@ -90,7 +97,7 @@ impl Authenticator for CookieAuth {
 
 impl CookieAuth {
     fn admit(&self, principal: wicketgate_plugin::Principal, valid_until: Option<u64>) -> Decision {
-        let lifetime = Lifetime { valid_until, recheck_after_s: self.config.recheck_after_s };
+        let lifetime = Lifetime { valid_until, recheck_after_s: seconds(self.config.recheck_after_s) };
         if let Some(code) = self.config.refuses(&principal) {
             return Decision::Deny(Denial { reason: Reason::with_detail(code, principal.id), lifetime });
         }
@@ -105,6 +112,11 @@ impl CookieAuth {
         let challenge = Challenge { reason: reason.clone(), login: self.config.login.clone(), schemes: vec![scheme] };
         Decision::Abstain(Abstention { reason, challenge: Some(challenge) })
     }
+}
+
+/// The configuration's limits are those of 32 bits, or less.
+fn seconds(number: Option<u64>) -> Option<u32> {
+    number.and_then(|number| u32::try_from(number).ok())
 }
 
 #[cfg(test)]

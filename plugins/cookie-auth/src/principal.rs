@@ -1,5 +1,10 @@
 //! From claims to an identity.
 
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use wicketgate_plugin::jwt::ClaimValue;
 use wicketgate_plugin::{Attributes, Principal};
 

@@ -193,10 +193,10 @@ fn a_wrong_configuration_names_the_key() {
         (r#"{"cookies": [], "bearer": false}"#, "cookies"),
         (r#"{"key_sets": []}"#, "key_sets"),
         (r#"{"key_sets": [{"nam": "x"}]}"#, "key_sets.0.nam"),
-        (r#"{"key_sets": [{}]}"#, "key_sets.0.name"),
+        (r#"{"key_sets": [{}]}"#, "key_sets"),
         (r#"{"key_sets": [1]}"#, "key_sets.0"),
         (r#"{"leeway_s": 301}"#, "leeway_s"),
-        (r#"{"claims": {"id": []}}"#, "claims.id"),
+        (r#"{"claims": {"id": []}}"#, "claims"),
         (r#"{"realm": "a\"b"}"#, "realm"),
         (r#"{"deny": {"role": []}}"#, "deny.role"),
     ] {

@@ -1,5 +1,7 @@
 //! What every answer of a plugin is made of: reasons, lifetimes, errors.
 
+use crate::prelude::*;
+
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 pub type Timestamp = u64;
 
@@ -67,8 +69,8 @@ impl Error {
     }
 }
 
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::InvalidConfig(it) if it.key.is_empty() => write!(f, "found {}, expected {}", it.found, it.expected),
             Self::InvalidConfig(it) => write!(f, "{}: found {}, expected {}", it.key, it.found, it.expected),
@@ -78,4 +80,4 @@ impl std::fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}

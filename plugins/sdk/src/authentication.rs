@@ -1,12 +1,13 @@
 //! Authenticators: who a request or connection comes from.
 
 use crate::jwt::Jwt;
-use crate::{Attributes, Declaration, Error, Lifetime, Principal, Reason, Subject, Timestamp};
+use crate::prelude::*;
+use crate::{Attributes, Configuration, Declaration, Error, Lifetime, Principal, Reason, Subject, Timestamp};
 
 /// Who a request or connection comes from.
 pub trait Authenticator: Sized {
-    /// Read from the configuration's JSON text; unknown keys are refused.
-    type Config: serde::de::DeserializeOwned;
+    /// Any type that serde can read. Keys that it doesn't know are refused.
+    type Config: Configuration;
 
     /// Called once for each instance, before anything else.
     ///

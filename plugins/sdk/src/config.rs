@@ -3,7 +3,8 @@
 //! Errors name the key's path, what was found there and what was expected. Keys that the type doesn't know are errors: a
 //! misspelt `deny` must not be an empty one.
 
-use std::fmt::Display;
+use crate::prelude::*;
+use core::fmt::Display;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
@@ -14,21 +15,35 @@ use serde::de::{
 use crate::json::{self, Value};
 use crate::{Error, InvalidConfig};
 
+/// A type that a configuration can be read into: any that serde can read, or one that takes the keys itself, from a
+/// [`Section`].
+pub trait Configuration: Sized {
+    /// Reads a configuration's text. Nothing (empty text or `null`) is an empty mapping.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`], with the path of the key.
+    fn from_json(text: &str) -> Result<Self, Error>;
+}
+
+impl<T: DeserializeOwned> Configuration for T {
+    fn from_json(text: &str) -> Result<Self, Error> {
+        let value = tree(text)?;
+        T::deserialize(At(&value)).map_err(|fault| Error::InvalidConfig(*fault.found(&value).0))
+    }
+}
+
 /// How much of a value an error quotes.
 const QUOTED_CHARS: usize = 64;
 
-/// Reads a configuration. Nothing (empty text or `null`) is an empty mapping.
-///
-/// # Errors
-/// [`Error::InvalidConfig`], with the path of the key.
-pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    let value = match text.trim() {
-        "" | "null" => Value::Mapping(Vec::new()),
+/// A configuration's text as a tree; nothing is an empty mapping.
+pub(crate) fn tree(text: &str) -> Result<Value, Error> {
+    match text.trim_ascii() {
+        "" | "null" => Ok(Value::Mapping(Vec::new())),
         text => json::parse(text).map_err(|fault| {
-            Error::invalid_config("", ["no JSON from byte ", &fault.at.to_string(), " on"].concat(), "JSON text")
-        })?,
-    };
-    T::deserialize(At(&value)).map_err(|fault| Error::InvalidConfig(*fault.found(&value).0))
+            let found = ["no JSON from byte ", &fault.at.to_string(), " on"].concat();
+            Error::invalid_config("", found, "JSON text")
+        }),
+    }
 }
 
 /// One value of the tree.
@@ -41,12 +56,12 @@ struct At<'a>(&'a Value);
 struct Fault(Box<InvalidConfig>);
 
 struct Entries<'a> {
-    rest: std::slice::Iter<'a, (String, Value)>,
+    rest: core::slice::Iter<'a, (String, Value)>,
     current: Option<&'a (String, Value)>,
 }
 
 struct Elements<'a> {
-    rest: std::slice::Iter<'a, Value>,
+    rest: core::slice::Iter<'a, Value>,
     index: usize,
 }
 
@@ -79,22 +94,18 @@ impl Fault {
     /// Puts the key in front of the path.
     #[inline(never)]
     fn inside(mut self, key: &str) -> Self {
-        let path = &mut self.0.key;
-        if !path.is_empty() {
-            path.insert(0, '.');
-        }
-        path.insert_str(0, key);
+        self.0.key = joined(key, &self.0.key);
         self
     }
 }
 
 impl Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(&self.0.expected)
     }
 }
 
-impl std::error::Error for Fault {}
+impl core::error::Error for Fault {}
 
 impl serde::de::Error for Fault {
     fn custom<T: Display>(message: T) -> Self {
@@ -131,7 +142,7 @@ impl serde::de::Error for Fault {
     }
 }
 
-fn one_of(names: &[&str]) -> String {
+pub(crate) fn one_of(names: &[&str]) -> String {
     match names {
         [] => "no key".to_owned(),
         [name] => (*name).to_owned(),
@@ -139,7 +150,7 @@ fn one_of(names: &[&str]) -> String {
     }
 }
 
-fn describe(value: &Value) -> String {
+pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Boolean(true) => "true".to_owned(),
@@ -151,11 +162,17 @@ fn describe(value: &Value) -> String {
     }
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS) {
-        Some((end, _)) => [&text[..end], "…"].concat(),
+        // Not by slicing, whose panic message brings a fifteenth of a small plugin along.
+        Some((end, _)) => [text.get(..end).unwrap_or_default(), "…"].concat(),
         None => text.to_owned(),
     }
+}
+
+/// A key and what's below it.
+pub(crate) fn joined(key: &str, path: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { [key, ".", path].concat() }
 }
 
 // === impl At ===

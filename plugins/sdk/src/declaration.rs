@@ -1,6 +1,8 @@
 //! What a plugin says it will read. The host hands over exactly that: every input is part of the key under which it caches
 //! decisions, so declare what the configuration needs and no more.
 
+use crate::prelude::*;
+
 /// What a plugin reads, as its `configure` answers it. The same configuration must always declare the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declaration {

@@ -1,11 +1,12 @@
 //! Discovery filters: which of the discovered endpoints are published.
 
-use crate::{Attributes, Declaration, Error, Reason, Timestamp};
+use crate::prelude::*;
+use crate::{Attributes, Configuration, Declaration, Error, Reason, Timestamp};
 
 /// Which of the discovered endpoints are published.
 pub trait DiscoveryFilter: Sized {
-    /// Read from the configuration's JSON text; unknown keys are refused.
-    type Config: serde::de::DeserializeOwned;
+    /// Any type that serde can read. Keys that it doesn't know are refused.
+    type Config: Configuration;
 
     /// Called once for each instance, before anything else.
     ///

@@ -2,22 +2,33 @@
 //!
 //! The two sets of types are kept apart on purpose: a new version of the contract changes the bindings, not the plugins.
 
+use crate::prelude::*;
+
 #[allow(clippy::all, unsafe_code, missing_docs, reason = "generated from the contract")]
 pub mod bindings;
 
+mod allocator;
 pub mod authentication;
 pub mod discovery;
 pub mod routing;
 mod shared;
 
-use std::cell::OnceCell;
+use core::cell::OnceCell;
 
 use crate::Error;
 use crate::log::Level;
 use bindings::authenticator::wicketgate::plugin::{log as wit_log, types};
 
+pub use alloc::string::String;
+pub use allocator::Allocator;
+
 /// Where an instance keeps its configured plugin.
 pub struct Slot<P>(OnceCell<P>);
+
+#[cfg(not(target_feature = "atomics"))]
+#[expect(unsafe_code, reason = "a static must be Sync")]
+// SAFETY: without the target feature `atomics` a Wasm instance has one thread.
+unsafe impl<P> Sync for Slot<P> {}
 
 impl<P> Slot<P> {
     #[expect(clippy::new_without_default, reason = "only the macros make one, in a constant")]
@@ -46,12 +57,12 @@ pub fn log(level: Level, message: &str) {
 }
 
 /// What the three kinds do alike in `configure`.
-fn configure<P, C: serde::de::DeserializeOwned>(
+fn configure<P, C: crate::Configuration>(
     slot: &Slot<P>,
     config: &str,
     configure: fn(C) -> Result<(P, crate::Declaration), Error>,
 ) -> Result<types::Declaration, types::Error> {
-    let (plugin, declaration) = crate::config::parse(config).and_then(configure)?;
+    let (plugin, declaration) = C::from_json(config).and_then(configure)?;
     slot.fill(plugin)?;
     Ok(declaration.into())
 }

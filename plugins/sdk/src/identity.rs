@@ -1,5 +1,6 @@
 //! Who a subject comes from.
 
+use crate::prelude::*;
 use crate::subject::Attributes;
 
 /// Who the subject comes from.

@@ -1,6 +1,7 @@
 //! Verification of JSON Web Tokens by the host. The keys never enter a plugin.
 
 use crate::Timestamp;
+use crate::prelude::*;
 
 /// Asks the host to verify tokens. In a test, [`FakeJwt`](crate::testing::FakeJwt) answers instead.
 #[cfg_attr(target_arch = "wasm32", allow(rustdoc::broken_intra_doc_links))]

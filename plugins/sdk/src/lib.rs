@@ -52,6 +52,12 @@
 //! The crate needs `crate-type = ["cdylib", "rlib"]` and is built for `wasm32-unknown-unknown`. A panic is a trap: the
 //! decision fails closed and the instance is thrown away. Return [`Error`] instead where something can't be decided.
 
+#![no_std]
+
+extern crate alloc;
+#[cfg(not(target_arch = "wasm32"))]
+extern crate std;
+
 mod answer;
 pub mod authentication;
 mod config;
@@ -65,7 +71,9 @@ mod json;
 pub mod jwt;
 pub mod log;
 mod pattern;
+mod prelude;
 pub mod routing;
+mod section;
 mod subject;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -73,10 +81,11 @@ pub mod testing;
 pub use serde;
 
 pub use answer::{Error, InvalidConfig, Lifetime, Reason, Timestamp};
-pub use config::parse as parse_config;
+pub use config::Configuration;
 pub use declaration::{Declaration, Fact, Input, PathExtent, Sensitivity, Verification};
 pub use identity::{Identity, Principal};
 pub use pattern::Pattern;
+pub use section::Section;
 pub use subject::{Attributes, Field, HttpRequest, Subject, TcpConnection};
 
 /// Makes a [`DiscoveryFilter`](discovery::DiscoveryFilter) the plugin of this crate. Expands to nothing outside Wasm.
@@ -88,15 +97,13 @@ macro_rules! export_discovery_filter {
         const _: () = {
             use $crate::guest::{bindings::discovery_filter::exports::wicketgate::plugin::discovery as wit, discovery};
             struct Exports;
-            ::std::thread_local! {
-                static PLUGIN: $crate::guest::Slot<$plugin> = const { $crate::guest::Slot::new() };
-            }
+            static PLUGIN: $crate::guest::Slot<$plugin> = $crate::guest::Slot::new();
             impl wit::Guest for Exports {
-                fn configure(config: String) -> Result<wit::Declaration, wit::Error> {
-                    PLUGIN.with(|slot| discovery::configure(slot, &config))
+                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, wit::Error> {
+                    discovery::configure(&PLUGIN, &config)
                 }
                 fn filter(candidate: wit::Candidate) -> Result<wit::Verdict, wit::Error> {
-                    PLUGIN.with(|slot| discovery::filter(slot, candidate))
+                    discovery::filter(&PLUGIN, candidate)
                 }
             }
             $crate::guest::bindings::discovery_filter::export_discovery_filter!(
@@ -115,15 +122,13 @@ macro_rules! export_authenticator {
         const _: () = {
             use $crate::guest::{authentication, bindings::authenticator::exports::wicketgate::plugin::authentication as wit};
             struct Exports;
-            ::std::thread_local! {
-                static PLUGIN: $crate::guest::Slot<$plugin> = const { $crate::guest::Slot::new() };
-            }
+            static PLUGIN: $crate::guest::Slot<$plugin> = $crate::guest::Slot::new();
             impl wit::Guest for Exports {
-                fn configure(config: String) -> Result<wit::Declaration, wit::Error> {
-                    PLUGIN.with(|slot| authentication::configure(slot, &config))
+                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, wit::Error> {
+                    authentication::configure(&PLUGIN, &config)
                 }
                 fn authenticate(request: wit::Request) -> Result<wit::Decision, wit::Error> {
-                    PLUGIN.with(|slot| authentication::authenticate(slot, request))
+                    authentication::authenticate(&PLUGIN, request)
                 }
             }
             $crate::guest::bindings::authenticator::export_authenticator!(
@@ -142,20 +147,35 @@ macro_rules! export_routing_policy {
         const _: () = {
             use $crate::guest::{bindings::routing_policy::exports::wicketgate::plugin::routing as wit, routing};
             struct Exports;
-            ::std::thread_local! {
-                static PLUGIN: $crate::guest::Slot<$plugin> = const { $crate::guest::Slot::new() };
-            }
+            static PLUGIN: $crate::guest::Slot<$plugin> = $crate::guest::Slot::new();
             impl wit::Guest for Exports {
-                fn configure(config: String) -> Result<wit::Declaration, wit::Error> {
-                    PLUGIN.with(|slot| routing::configure(slot, &config))
+                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, wit::Error> {
+                    routing::configure(&PLUGIN, &config)
                 }
                 fn route(request: wit::Request) -> Result<wit::Decision, wit::Error> {
-                    PLUGIN.with(|slot| routing::route(slot, request))
+                    routing::route(&PLUGIN, request)
                 }
             }
             $crate::guest::bindings::routing_policy::export_routing_policy!(
                 Exports with_types_in $crate::guest::bindings::routing_policy
             );
         };
+    };
+}
+
+/// Makes do without Rust's standard library, in a crate that says `#![cfg_attr(target_arch = "wasm32", no_std)]`: half the size
+/// for a small plugin. A panic then traps without a message.
+#[macro_export]
+macro_rules! runtime_without_std {
+    () => {
+        #[cfg(target_arch = "wasm32")]
+        #[global_allocator]
+        static ALLOCATOR: $crate::guest::Allocator = $crate::guest::Allocator::new();
+
+        #[cfg(target_arch = "wasm32")]
+        #[panic_handler]
+        fn panic(_: &::core::panic::PanicInfo<'_>) -> ! {
+            ::core::arch::wasm32::unreachable()
+        }
     };
 }

@@ -1,5 +1,7 @@
 //! Names with wildcards, for configurations.
 
+use crate::prelude::*;
+
 /// A name in which `*` stands for any text, also none: `team-*`, `*-prod`, `*`. Everything else is compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(transparent)]

@@ -1,11 +1,12 @@
 //! Routing policies: whether an identity may use a session, and how.
 
-use crate::{Attributes, Declaration, Error, Field, Identity, Lifetime, Reason, Subject, Timestamp};
+use crate::prelude::*;
+use crate::{Attributes, Configuration, Declaration, Error, Field, Identity, Lifetime, Reason, Subject, Timestamp};
 
 /// Whether an identity may use a session, and how.
 pub trait RoutingPolicy: Sized {
-    /// Read from the configuration's JSON text; unknown keys are refused.
-    type Config: serde::de::DeserializeOwned;
+    /// Any type that serde can read. Keys that it doesn't know are refused.
+    type Config: Configuration;
 
     /// Called once for each instance, before anything else.
     ///

@@ -1,5 +1,7 @@
 //! What is to be decided about, reduced to the declared inputs.
 
+use crate::prelude::*;
+
 /// What is to be decided about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
@@ -90,7 +92,7 @@ impl Field {
 
     /// The value as text, where it is text.
     pub fn text(&self) -> Option<&str> {
-        std::str::from_utf8(&self.value).ok()
+        core::str::from_utf8(&self.value).ok()
     }
 }
 
@@ -133,7 +135,7 @@ impl FromIterator<(String, Vec<String>)> for Attributes {
 
 impl IntoIterator for Attributes {
     type Item = (String, Vec<String>);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
+    type IntoIter = alloc::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

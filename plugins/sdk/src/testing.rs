@@ -40,7 +40,7 @@ pub use fake_jwt::FakeJwt;
 use crate::authentication::{self, Authenticator};
 use crate::discovery::{self, DiscoveryFilter};
 use crate::routing::{self, RoutingPolicy};
-use crate::{Declaration, Error, config};
+use crate::{Configuration, Declaration, Error};
 use reduce::reduce;
 
 /// A configured plugin and what it declared.
@@ -55,7 +55,7 @@ pub struct Configured<P> {
 /// # Errors
 /// The plugin's own, and those of reading the configuration.
 pub fn discovery_filter<P: DiscoveryFilter>(config: &str) -> Result<Configured<P>, Error> {
-    config::parse(config).and_then(P::configure).map(Configured::from)
+    P::Config::from_json(config).and_then(P::configure).map(Configured::from)
 }
 
 /// Configures an authenticator from JSON text.
@@ -63,7 +63,7 @@ pub fn discovery_filter<P: DiscoveryFilter>(config: &str) -> Result<Configured<P
 /// # Errors
 /// The plugin's own, and those of reading the configuration.
 pub fn authenticator<P: Authenticator>(config: &str) -> Result<Configured<P>, Error> {
-    config::parse(config).and_then(P::configure).map(Configured::from)
+    P::Config::from_json(config).and_then(P::configure).map(Configured::from)
 }
 
 /// Configures a routing policy from JSON text.
@@ -71,7 +71,7 @@ pub fn authenticator<P: Authenticator>(config: &str) -> Result<Configured<P>, Er
 /// # Errors
 /// The plugin's own, and those of reading the configuration.
 pub fn routing_policy<P: RoutingPolicy>(config: &str) -> Result<Configured<P>, Error> {
-    config::parse(config).and_then(P::configure).map(Configured::from)
+    P::Config::from_json(config).and_then(P::configure).map(Configured::from)
 }
 
 // === impl Configured ===

@@ -1,3 +1,5 @@
+use alloc::format;
+
 use serde::Deserialize;
 
 use super::*;
@@ -12,7 +14,7 @@ struct Config {
     inner: Inner,
     kind: Kind,
     inners: Vec<Inner>,
-    by_name: std::collections::BTreeMap<String, u32>,
+    by_name: alloc::collections::BTreeMap<String, u32>,
     maybe: Option<i32>,
     checked: Lower,
 }
@@ -46,7 +48,7 @@ impl TryFrom<String> for Lower {
 }
 
 fn fault(text: &str) -> (String, String, String) {
-    match parse::<Config>(text) {
+    match Config::from_json(text) {
         Err(Error::InvalidConfig(it)) => (it.key, it.found, it.expected),
         other => panic!("{text}: {other:?}"),
     }
@@ -59,13 +61,13 @@ fn is(fault: &(String, String, String), key: &str, found: &str, expected: &str) 
 #[test]
 fn nothing_is_the_default() {
     for text in ["", " ", "null", "{}"] {
-        assert_eq!(parse::<Config>(text), Ok(Config::default()));
+        assert_eq!(Config::from_json(text), Ok(Config::default()));
     }
 }
 
 #[test]
 fn a_whole_configuration_is_read() {
-    let config = parse::<Config>(
+    let config = Config::from_json(
         r#"{"name": "n", "port": 65535, "on": true, "share": -0.5, "inner": {"texts": ["a", "b"]}, "kind": "plain",
             "inners": [{"texts": []}], "by_name": {"x": 1}, "maybe": -7, "checked": "abc"}"#,
     )
@@ -74,9 +76,9 @@ fn a_whole_configuration_is_read() {
     assert!((config.share + 0.5).abs() < f64::EPSILON);
     assert_eq!(config.inner.texts, ["a", "b"]);
     assert_eq!(config.by_name["x"], 1);
-    assert_eq!(parse::<Config>(r#"{"kind": {"limited": 3}}"#).unwrap().kind, Kind::Limited(3));
-    assert_eq!(parse::<Config>(r#"{"kind": {"full": {"size": 9}}}"#).unwrap().kind, Kind::Full { size: 9 });
-    assert_eq!(parse::<Config>(r#"{"maybe": null}"#).unwrap().maybe, None);
+    assert_eq!(Config::from_json(r#"{"kind": {"limited": 3}}"#).unwrap().kind, Kind::Limited(3));
+    assert_eq!(Config::from_json(r#"{"kind": {"full": {"size": 9}}}"#).unwrap().kind, Kind::Full { size: 9 });
+    assert_eq!(Config::from_json(r#"{"maybe": null}"#).unwrap().maybe, None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Conversions of what the three kinds have in common.
 
 use crate::guest::bindings::authenticator::wicketgate::plugin::types as wit;
+use crate::prelude::*;
 use crate::{
     Attributes, Declaration, Error, Fact, Field, HttpRequest, Identity, Input, Lifetime, PathExtent, Principal, Reason,
     Sensitivity, Subject, TcpConnection, Verification,

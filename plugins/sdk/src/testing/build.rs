@@ -1,6 +1,7 @@
 //! Builders of whole requests and candidates.
 
 use crate::discovery::Candidate;
+use crate::prelude::*;
 use crate::routing::FactAnswer;
 use crate::{Attributes, Field, HttpRequest, Identity, Principal, Subject, TcpConnection, Timestamp, authentication, routing};
 

@@ -2,6 +2,7 @@
 
 use crate::json::{self, Value};
 use crate::jwt::{ClaimValue, Jwt, Verified, VerifyError};
+use crate::prelude::*;
 use crate::{Declaration, Verification};
 
 /// Answers for key sets and tokens that it was told about. Any other token has a wrong signature.
@@ -64,7 +65,7 @@ impl Jwt for DeclaredJwt<'_> {
     fn verify(&self, verification: usize, token: &str) -> Result<Verified, VerifyError> {
         let declared = self.verifications.get(verification).ok_or(VerifyError::Undeclared)?;
         if self.jwt.unavailable.contains(&declared.key_set) {
-            return Err(VerifyError::Unavailable(format!("key set {} was never loaded", declared.key_set)));
+            return Err(VerifyError::Unavailable(["key set ", &declared.key_set, " was never loaded"].concat()));
         }
         let known = self.jwt.tokens.iter().find(|(key_set, it, _)| *key_set == declared.key_set && it == token);
         let (_, _, answer) = known.ok_or(VerifyError::Signature)?;

@@ -1,5 +1,6 @@
 //! Takes away what wasn't declared, as the host does.
 
+use crate::prelude::*;
 use crate::{Attributes, Declaration, Field, HttpRequest, Input, PathExtent, Subject, TcpConnection};
 
 pub fn reduce(declaration: &Declaration, subject: &Subject) -> Subject {
