@@ -1,24 +1,84 @@
-//! The default discovery filter. A placeholder: it declares nothing and admits nobody.
+//! The default discovery filter: running sessions with well-formed endpoints, narrowed by lists.
+//!
+//! What a candidate says was written by its owner. So names and ports are held to a strict grammar here, before a route or a
+//! metric is made of them, and a claim to be open to others counts only as far as the configuration believes it.
 
-#![allow(unsafe_code, dead_code, reason = "the generated exports, which exist for Wasm only")]
+#![cfg_attr(target_arch = "wasm32", no_std)]
 
-#[allow(missing_docs, reason = "generated from the contract")]
-mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "discovery-filter" });
+extern crate alloc;
+
+mod config;
+mod selection;
+mod shape;
+
+use alloc::borrow::ToOwned;
+use alloc::vec;
+
+use wicketgate_plugin::discovery::{Candidate, DiscoveryFilter, Keeping, UpstreamPath, Verdict};
+use wicketgate_plugin::{Attributes, Declaration, Error, Reason};
+
+pub use config::{Access, Config, Rule};
+pub use selection::Selection;
+
+/// The plugin, configured.
+#[derive(Debug)]
+pub struct DefaultFilter(Config);
+
+wicketgate_plugin::export_discovery_filter!(DefaultFilter);
+wicketgate_plugin::runtime_without_std!();
+
+// === impl DefaultFilter ===
+
+impl DiscoveryFilter for DefaultFilter {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<(Self, Declaration), Error> {
+        let selections = [&config.allow, &config.deny].into_iter().chain(config.access.rules.iter().map(|rule| &rule.to));
+        let declaration = Declaration::new()
+            .reads_attributes(shape::ATTRIBUTES)
+            .reads_attributes(selections.flat_map(Selection::attributes))
+            .reads_attributes(config.labels.iter().map(|(_, attribute)| attribute.as_str()))
+            .reads_attributes((!config.access.believe.is_empty()).then_some("access"));
+        Ok((Self(config), declaration))
+    }
+
+    fn filter(&self, candidate: &Candidate) -> Result<Verdict, Error> {
+        let Self(config) = self;
+        let attributes = &candidate.attributes;
+        if let Err(reason) = shape::check(attributes) {
+            return Ok(Verdict::Drop(reason));
+        }
+        if let Some(key) = config.deny.first_match(attributes) {
+            return Ok(Verdict::Drop(Reason::with_detail("denied", ["deny.", key].concat())));
+        }
+        if let Some(key) = config.allow.first_miss(attributes) {
+            return Ok(Verdict::Drop(Reason::with_detail("not-allowed", ["allow.", key].concat())));
+        }
+        Ok(Verdict::Keep(Keeping {
+            access: config.access.of(attributes).map(ToOwned::to_owned),
+            upstream_path: config.upstream_path.map(|keep| if keep { UpstreamPath::Keep } else { UpstreamPath::Strip }),
+            labels: self.labels(attributes),
+            ..Keeping::new("kept")
+        }))
+    }
 }
 
-use bindings::exports::wicketgate::plugin::discovery::{Candidate, Declaration, Error, Guest, Verdict};
-
-struct Plugin;
-
-impl Guest for Plugin {
-    fn configure(_config: String) -> Result<Declaration, Error> {
-        Ok(bindings::wicketgate::plugin::types::Declaration { inputs: Vec::new(), verifications: Vec::new(), facts: Vec::new() })
-    }
-    fn filter(_candidate: Candidate) -> Result<Verdict, Error> {
-        Ok(Verdict::Drop(bindings::wicketgate::plugin::types::Reason { code: "placeholder".to_owned(), detail: None }))
+impl DefaultFilter {
+    /// A label whose attribute is absent is absent, too.
+    fn labels(&self, attributes: &Attributes) -> Attributes {
+        let mut labels = Attributes::default();
+        for (label, attribute) in &self.0.labels {
+            let values = attributes.all(attribute);
+            if !values.is_empty() {
+                labels.push(label.clone(), values.to_vec());
+            }
+        }
+        for (label, value) in &self.0.fixed_labels {
+            labels.push(label.clone(), vec![value.clone()]);
+        }
+        labels
     }
 }
 
-#[cfg(target_arch = "wasm32")]
-bindings::export!(Plugin with_types_in bindings);
+#[cfg(test)]
+mod tests;

@@ -12,17 +12,21 @@ impl Pattern {
         Self(pattern.into())
     }
 
-    /// In time of at most pattern × text: a hostile text can't make it slow.
     pub fn matches(&self, text: &str) -> bool {
-        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        Self::text_matches(&self.0, text)
+    }
+
+    /// The same for a pattern that is kept as text. In time of at most pattern × text: a hostile text can't make it slow.
+    pub fn text_matches(pattern: &str, text: &str) -> bool {
+        let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
         let (mut at, mut read) = (0, 0);
         // Where the last `*` was, and how much of the text it has taken so far: the only place to come back to.
         let mut star: Option<(usize, usize)> = None;
-        while read < text.len() {
+        while let Some(byte) = text.get(read) {
             if pattern.get(at) == Some(&b'*') {
                 star = Some((at, read));
                 at += 1;
-            } else if pattern.get(at) == Some(&text[read]) {
+            } else if pattern.get(at) == Some(byte) {
                 at += 1;
                 read += 1;
             } else if let Some((position, taken)) = star {
@@ -33,7 +37,7 @@ impl Pattern {
                 return false;
             }
         }
-        pattern[at..].iter().all(|byte| *byte == b'*')
+        pattern.iter().skip(at).all(|byte| *byte == b'*')
     }
 }
 

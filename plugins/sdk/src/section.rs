@@ -45,11 +45,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The first fault, of reading or of what is left over.
+    /// What is left over, and then the first fault of reading: a misspelt key is often why another one seems to be missing.
     fn finish(self) -> Option<Fault> {
-        if self.fault.is_some() {
-            return self.fault;
-        }
         for (at, (key, _)) in self.entries.iter().enumerate() {
             if !self.known.contains(&key.as_str()) {
                 return Some(fault(&cut(key), "an unknown key", one_of(&self.known)));
@@ -58,7 +55,7 @@ impl<'a> Section<'a> {
                 return Some(fault(&cut(key), "the key again", "each key once".to_owned()));
             }
         }
-        None
+        self.fault
     }
 
     #[inline(never)]
