@@ -36,6 +36,8 @@ pub struct Access {
     /// Which claims of a session's own are believed. Its owner may always share it with the own company; whether he may show
     /// it to the world is the operator's decision.
     pub believe: Vec<String>,
+    /// Sources whose every claim is believed, because the operator writes them.
+    pub trusted_sources: Vec<String>,
     /// For the others. Empty: nothing, so the session is its owner's.
     pub default: String,
 }
@@ -80,7 +82,12 @@ impl Config {
 
 impl Default for Access {
     fn default() -> Self {
-        Self { rules: Vec::new(), believe: vec!["company".to_owned()], default: String::new() }
+        Self {
+            rules: Vec::new(),
+            believe: vec!["company".to_owned()],
+            trusted_sources: vec!["file".to_owned()],
+            default: String::new(),
+        }
     }
 }
 
@@ -88,14 +95,16 @@ impl Access {
     fn read(&mut self, section: &mut Section<'_>) {
         section.sections("rules", &mut self.rules, Rule::read);
         section.texts("believe", &mut self.believe);
+        section.texts("trusted_sources", &mut self.trusted_sources);
         section.text("default", &mut self.default);
     }
 
-    /// The access of an endpoint with these attributes.
-    pub fn of<'a>(&'a self, attributes: &'a Attributes) -> Option<&'a str> {
+    /// The access of an endpoint with these attributes. Empty: none.
+    pub fn of<'a>(&'a self, attributes: &'a Attributes) -> &'a str {
+        let trusted = self.trusted_sources.iter().any(|source| attributes.has("source", source));
+        let believed = |claim: &&str| trusted || self.believe.iter().any(|it| it == claim);
         let ruled = self.rules.iter().find(|rule| rule.to.first_miss(attributes).is_none()).map(|rule| rule.give.as_str());
-        let claimed = || attributes.first("access").filter(|claim| self.believe.iter().any(|it| it == claim));
-        ruled.or_else(claimed).or(Some(&self.default)).filter(|access| !access.is_empty())
+        ruled.or_else(|| attributes.first("access").filter(believed)).unwrap_or(&self.default)
     }
 }
 

@@ -38,7 +38,7 @@ impl DiscoveryFilter for DefaultFilter {
             .reads_attributes(shape::ATTRIBUTES)
             .reads_attributes(selections.flat_map(Selection::attributes))
             .reads_attributes(config.labels.iter().map(|(_, attribute)| attribute.as_str()))
-            .reads_attributes((!config.access.believe.is_empty()).then_some("access"));
+            .reads_attributes(["access", "source"]);
         Ok((Self(config), declaration))
     }
 
@@ -55,7 +55,8 @@ impl DiscoveryFilter for DefaultFilter {
             return Ok(Verdict::Drop(Reason::with_detail("not-allowed", ["allow.", key].concat())));
         }
         Ok(Verdict::Keep(Keeping {
-            access: config.access.of(attributes).map(ToOwned::to_owned),
+            // Always said, so that nothing of a claim that isn't believed is left.
+            access: Some(config.access.of(attributes).to_owned()),
             upstream_path: config.upstream_path.map(|keep| if keep { UpstreamPath::Keep } else { UpstreamPath::Strip }),
             labels: self.labels(attributes),
             ..Keeping::new("kept")

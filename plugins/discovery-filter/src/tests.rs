@@ -31,7 +31,7 @@ fn a_running_well_formed_endpoint_is_kept_unchanged() {
         &[("session.id", "0123456789abcdef0123456789abcdef")],
         &[("endpoint.port", "65535")],
     ] {
-        assert_eq!(kept("{}", endpoint), Keeping::new("kept"));
+        assert_eq!(kept("{}", endpoint), Keeping { access: Some(String::new()), ..Keeping::new("kept") });
     }
 }
 
@@ -93,11 +93,18 @@ fn any_deny_list_drops_and_wins_over_allow() {
 
 #[test]
 fn an_owner_may_share_with_his_company_but_not_with_the_world() {
-    assert_eq!(kept("{}", &[("access", "company")]).access.as_deref(), Some("company"));
-    assert_eq!(kept("{}", &[("access", "public")]).access, None);
-    let trusting = r#"{"access": {"believe": ["company", "public"]}}"#;
-    assert_eq!(kept(trusting, &[("access", "public")]).access.as_deref(), Some("public"));
-    assert_eq!(kept(r#"{"access": {"believe": []}}"#, &[("access", "company")]).access, None);
+    let access = |config: &str, claim| kept(config, &[("source", "clearml"), ("access", claim)]).access.unwrap();
+    assert_eq!(access("{}", "company"), "company");
+    assert_eq!(access("{}", "public"), "");
+    assert_eq!(access(r#"{"access": {"believe": ["company", "public"]}}"#, "public"), "public");
+    assert_eq!(access(r#"{"access": {"believe": []}}"#, "company"), "");
+}
+
+#[test]
+fn a_source_that_the_operator_writes_is_believed() {
+    assert_eq!(kept("{}", &[("source", "file"), ("access", "public")]).access.as_deref(), Some("public"));
+    let untrusting = r#"{"access": {"trusted_sources": []}}"#;
+    assert_eq!(kept(untrusting, &[("source", "file"), ("access", "public")]).access.as_deref(), Some(""));
 }
 
 #[test]
@@ -108,7 +115,7 @@ fn the_operator_gives_access_by_rules_before_claims() {
     ]}}"#;
     assert_eq!(kept(config, &[("project", "demo-1")]).access.as_deref(), Some("public"));
     assert_eq!(kept(config, &[("project", "demo-1"), ("endpoint.protocol", "tcp")]).access.as_deref(), Some("company"));
-    assert_eq!(kept(config, &[("tag", "secret"), ("access", "company")]).access, None);
+    assert_eq!(kept(config, &[("tag", "secret"), ("access", "company")]).access.as_deref(), Some(""));
     assert_eq!(kept(config, &[]).access.as_deref(), Some("company"));
 }
 
@@ -135,10 +142,9 @@ fn only_what_the_configuration_needs_is_declared() {
         let inputs = plugin(config).declaration.inputs.into_iter();
         inputs.map(|input| if let Input::SessionAttribute(name) = input { name } else { panic!("{input:?}") }).collect()
     };
-    assert_eq!(names("{}").len(), shape::ATTRIBUTES.len() + 1);
-    let all =
-        names(r#"{"allow": {"owners": ["a"]}, "deny": {"owners": ["b"]}, "labels": {"x": "queue"}, "access": {"believe": []}}"#);
-    assert_eq!(all[shape::ATTRIBUTES.len()..], ["owner", "queue"]);
+    assert_eq!(names("{}").len(), shape::ATTRIBUTES.len() + 2);
+    let all = names(r#"{"allow": {"owners": ["a"]}, "deny": {"owners": ["b"]}, "labels": {"x": "queue"}}"#);
+    assert_eq!(all[shape::ATTRIBUTES.len()..], ["owner", "queue", "access", "source"]);
 }
 
 #[test]

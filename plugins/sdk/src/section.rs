@@ -131,20 +131,24 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of these words, by their places.
-    pub fn words(&mut self, key: &'static str, words: &[&'static str], places: &mut Vec<usize>) {
-        let Some(value) = self.value(key) else { return };
-        let Value::List(values) = value else { return self.note(key, Some(wrong(value, "a list"))) };
-        places.clear();
-        for (index, value) in values.iter().enumerate() {
-            match word(value, words) {
-                Ok(place) => places.push(place),
-                Err(mut fault) => {
-                    fault.key = index.to_string();
-                    self.note(key, Some(fault));
+    /// A list of these words, by their places; whether the key is there.
+    pub fn words(&mut self, key: &'static str, words: &[&'static str], places: &mut Vec<usize>) -> bool {
+        match self.value(key) {
+            None => return false,
+            Some(Value::List(values)) => {
+                for (index, value) in values.iter().enumerate() {
+                    match word(value, words) {
+                        Ok(place) => places.push(place),
+                        Err(mut fault) => {
+                            fault.key = index.to_string();
+                            self.note(key, Some(fault));
+                        }
+                    }
                 }
             }
+            Some(value) => self.note(key, Some(wrong(value, "a list"))),
         }
+        true
     }
 
     /// A mapping in this one.
