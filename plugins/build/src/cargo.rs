@@ -39,7 +39,7 @@ fn command(compiler: &Compiler, guest: &Guest<'_>) -> Command {
     }
     command
         .env("RUSTC", &compiler.rustc)
-        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(guest.manifest))
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags())
         .args(["build", "--lib", "--release", "--message-format=json-render-diagnostics", "--target", TARGET])
         .arg("--manifest-path")
         .arg(guest.manifest)
@@ -84,20 +84,14 @@ fn belongs_to_outer_cargo(name: &OsStr) -> bool {
     !from_the_user && (name.starts_with("CARGO") || name.starts_with("DEP_") || for_build_scripts.contains(&name))
 }
 
-/// Panic messages hold file names. Without the directories of this machine the same sources give the same bytes anywhere.
-fn rust_flags(manifest: &Path) -> String {
-    let mut flags = vec![STACK.to_owned()];
+/// Panic messages hold file names. Those of the workspace are relative; with a fixed name for cargo's directory, the same sources
+/// give the same bytes anywhere.
+fn rust_flags() -> String {
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
-    // The last one that fits wins, so the checkout comes last.
-    let checkout = manifest.parent().and_then(Path::parent);
-    for (directory, name) in [(cargo_home.as_deref(), "/cargo"), (checkout, "/plugins")] {
-        if let Some(directory) = directory {
-            flags.push(format!("--remap-path-prefix={}={name}", directory.display()));
-        }
-    }
-    flags.join("\u{1f}")
+    let remap = cargo_home.map(|directory| format!("--remap-path-prefix={}=/cargo", directory.display()));
+    [Some(STACK.to_owned()), remap].into_iter().flatten().collect::<Vec<_>>().join("\u{1f}")
 }
 
 /// Cargo's messages say which files it made of which package: the guest's own name needn't be that of its file.
