@@ -25,6 +25,7 @@ pub struct RequestBody {
     deadline: Arc<Deadline>,
     idle: Duration,
     response_head: Duration,
+    is_refused_trailer: fn(&str) -> bool,
 }
 
 /// An upstream's body on its way to a client. Once it's read to its end the connection goes back to the pool; dropped before
@@ -39,7 +40,7 @@ pub struct ResponseBody {
 }
 
 /// The upstream connection that a response's body occupies.
-pub(super) struct Lent {
+pub(crate) struct Lent {
     pub pool: Rc<Pool>,
     pub address: Address,
     pub sender: SendRequest<RequestBody>,
@@ -57,14 +58,28 @@ pub enum Broken {
 // === impl RequestBody ===
 
 impl RequestBody {
-    /// Moves the deadline to the body's end, or to the response's head where there's no body.
-    pub fn new(inner: Incoming, limit: Option<u64>, deadline: Arc<Deadline>, bounds: &super::Bounds) -> Self {
+    /// Moves the deadline to the body's end, or to the response's head where there's no body. Refused trailers are left out:
+    /// servers that merge trailers into headers would take them for the gateway's.
+    pub fn new(
+        inner: Incoming,
+        limit: Option<u64>,
+        deadline: Arc<Deadline>,
+        bounds: &super::Bounds,
+        is_refused_trailer: fn(&str) -> bool,
+    ) -> Self {
         let inner = (!inner.is_end_stream()).then_some(inner);
         match inner {
             Some(_) => deadline.enter(Phase::Upload, bounds.body_idle),
             None => deadline.enter(Phase::Waiting, bounds.response_head),
         }
-        Self { inner, left: limit.unwrap_or(u64::MAX), deadline, idle: bounds.body_idle, response_head: bounds.response_head }
+        Self {
+            inner,
+            left: limit.unwrap_or(u64::MAX),
+            deadline,
+            idle: bounds.body_idle,
+            response_head: bounds.response_head,
+            is_refused_trailer,
+        }
     }
 
     /// There's nothing in it, so that it can be sent twice.
@@ -74,7 +89,7 @@ impl RequestBody {
 
     /// Another empty one, for sending an empty one twice.
     pub(super) fn empty_again(&self) -> Self {
-        Self { inner: None, left: 0, deadline: self.deadline.clone(), idle: self.idle, response_head: self.response_head }
+        Self { inner: None, deadline: self.deadline.clone(), ..*self }
     }
 
     fn end(&mut self) {
@@ -99,8 +114,13 @@ impl Body for RequestBody {
                 None
             }
             Some(Err(error)) => Some(Err(error.into())),
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                if let Some(trailers) = frame.trailers_mut() {
+                    let refused: Vec<_> =
+                        trailers.keys().filter(|name| (self.is_refused_trailer)(name.as_str())).cloned().collect();
+                    refused.into_iter().for_each(|name| drop(trailers.remove(name)));
+                }
                 let Some(left) = self.left.checked_sub(length) else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
                 self.left = left;
                 let idle = self.idle;
@@ -125,7 +145,7 @@ impl Body for RequestBody {
 // === impl ResponseBody ===
 
 impl ResponseBody {
-    pub(super) fn new(inner: Incoming, lent: Option<Lent>, deadline: Arc<Deadline>, idle: Duration) -> Self {
+    pub(crate) fn new(inner: Incoming, lent: Option<Lent>, deadline: Arc<Deadline>, idle: Duration) -> Self {
         deadline.enter(Phase::Download, idle);
         let mut body = Self { inner, lent, deadline, idle, bytes: 0 };
         if body.inner.is_end_stream() {

@@ -68,6 +68,7 @@ impl Deadline {
 
     /// The gateway itself is at work: no deadline.
     pub fn suspend(&self) {
+        self.overdue.store(false, Relaxed);
         self.phase.store(Phase::Deciding as u8, Relaxed);
         self.at_ms.store(u64::MAX, Relaxed);
     }

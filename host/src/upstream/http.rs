@@ -85,7 +85,6 @@ impl Upstream {
     }
 
     /// Over a kept connection. With the error comes the request, where it may be sent once more.
-    #[expect(clippy::type_complexity, reason = "a name for it would say less")]
     async fn try_kept(
         &self,
         mut sender: SendRequest<RequestBody>,
@@ -207,7 +206,7 @@ fn failure(error: &hyper::Error) -> Error {
     if error.is_parse() { Error::malfunction(error) } else { Error::reset(error) }
 }
 
-fn cause<'a, E: std::error::Error + 'static>(error: &'a hyper::Error) -> Option<&'a E> {
+fn cause<E: std::error::Error + 'static>(error: &hyper::Error) -> Option<&E> {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(found) = error.downcast_ref() {

@@ -1,0 +1,11 @@
+//! Where the outside comes in: sockets are bound, connections accepted, counted and watched. The only room with
+//! `hyper::server`; it hands each request to the pipeline and knows nothing of what becomes of it.
+
+pub mod bind;
+mod connection;
+pub mod http;
+
+pub use self::{
+    bind::{BindError, probe, share},
+    http::{Drain, Slots, serve_worker},
+};

@@ -1,0 +1,154 @@
+//! The HTTP listener of one worker: accepts, counts and serves connections until it's told to drain. Called by each worker's
+//! thread inside its `LocalSet`; TLS and HTTP/2 will come in between accepting a stream and serving it.
+
+use std::{
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use hyper::server::conn::http1;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::connection;
+use crate::request::{Decisions, Settings, Worker};
+
+/// Whether to go on: a listener stops accepting when it changes, and connections end after the request that they're at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drain {
+    #[default]
+    Not,
+    /// Upgraded connections may go on until this instant; then everything is closed.
+    Until(Instant),
+}
+
+/// Downstream connections that may be open, shared by all workers.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    open: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// One connection's place.
+pub struct Slot(Arc<AtomicUsize>);
+
+/// How long to wait when there's no descriptor left: something must be closed first.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+// === impl Slots ===
+
+impl Slots {
+    pub fn new(most: usize) -> Self {
+        Self { open: Arc::default(), most }
+    }
+
+    /// None when all are taken.
+    pub fn take(&self) -> Option<Slot> {
+        let slot = Slot(self.open.clone());
+        let before = self.open.fetch_add(1, Relaxed);
+        (before < self.most).then_some(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Serves connections on this listener until `drain` says to stop, then waits for those that are open, at most until the
+/// instant that it names.
+pub async fn serve_worker<D: Decisions>(
+    worker: Rc<Worker<D>>,
+    listener: TcpListener,
+    slots: Slots,
+    mut drain: watch::Receiver<Drain>,
+) {
+    let http = Rc::new(protocol(&worker.gateway.settings));
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    let mut connections = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            _ = drain.changed() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let Some(slot) = slots.take() else {
+                        worker.gateway.metrics.refused_connections.inc();
+                        continue;
+                    };
+                    prepare(&stream);
+                    let serving = connection::serve(worker.clone(), http.clone(), stream, peer.ip(), port, drain.clone());
+                    connections.spawn_local(async move {
+                        serving.await;
+                        drop(slot);
+                    });
+                }
+                Err(error) => pause_after(&error).await,
+            },
+            Some(ended) = connections.join_next() => note(ended),
+            _ = sweep.tick() => worker.upstream.pool().sweep(),
+        }
+    }
+    drop(listener);
+    let until = match *drain.borrow() {
+        Drain::Until(until) => until,
+        Drain::Not => Instant::now(),
+    };
+    let all_ended = async {
+        while let Some(ended) = connections.join_next().await {
+            note(ended);
+        }
+        worker.upgraded.none_left().await;
+    };
+    if tokio::time::timeout_at(until, all_ended).await.is_err() {
+        tracing::info!(upgraded = worker.upgraded.count(), "connections were still open at the end of the drain");
+    }
+}
+
+/// How HTTP/1.1 is spoken. Timeouts aren't hyper's: see `upstream::deadline`.
+fn protocol(settings: &Settings) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.max_headers(settings.headers).max_header_size(settings.head_bytes).half_close(false).pipeline_flush(false);
+    http
+}
+
+fn prepare(stream: &TcpStream) {
+    // A small write that waits for an acknowledgement is a keystroke that lags.
+    let _ = stream.set_nodelay(true);
+}
+
+/// A connection that was gone before it was accepted is its client's matter; no descriptors or memory is ours, and passes.
+async fn pause_after(error: &io::Error) {
+    let is_clients = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    );
+    if !is_clients {
+        tracing::error!(%error, "cannot accept connections; trying on");
+        tokio::time::sleep(EXHAUSTED_PAUSE).await;
+    }
+}
+
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task panicked");
+    }
+}

@@ -1,0 +1,70 @@
+//! The path of a request: one for all of them, from its head to its last byte. Called by the listeners; calls plugins
+//! through `Decisions` and sessions through `upstream`. It doesn't know which listener a request came by, nor how a plugin
+//! comes to its answer.
+//!
+//! ```text
+//! one snapshot → well-formed? → own pages │ route → authenticate → route policy → permit → headers → upstream → headers → body
+//! ```
+
+pub mod access;
+pub mod body;
+pub mod client;
+pub mod cookies;
+pub mod decisions;
+pub mod forward;
+pub mod identity;
+pub mod metrics;
+pub mod origin;
+pub mod pages;
+pub mod pipeline;
+pub mod request_headers;
+pub mod respond;
+pub mod response_headers;
+pub mod settings;
+pub mod wellformed;
+
+use std::{rc::Rc, sync::Arc};
+
+pub use self::{
+    body::Body,
+    client::Downstream,
+    decisions::{DecisionSet, Decisions},
+    metrics::Metrics,
+    pages::{OwnPages, PageRequest, Visitor},
+    pipeline::answer,
+    settings::Settings,
+};
+use crate::upstream::{self, Upstream, upgrade};
+
+/// What all workers share.
+pub struct Gateway {
+    pub settings: Settings,
+    pub pages: Arc<dyn OwnPages>,
+    pub metrics: Metrics,
+    pub upstream_metrics: upstream::Metrics,
+}
+
+/// What one worker thread has of its own.
+pub struct Worker<D> {
+    pub gateway: Arc<Gateway>,
+    pub decisions: D,
+    pub upstream: Upstream,
+    /// Open upgraded connections, for which a drain waits.
+    pub upgraded: upgrade::Open,
+    identities: identity::Known,
+}
+
+// === impl Worker ===
+
+impl<D: Decisions> Worker<D> {
+    pub fn new(gateway: Arc<Gateway>, decisions: D) -> Rc<Self> {
+        let settings = &gateway.settings;
+        let metrics = gateway.upstream_metrics.clone();
+        let upgraded = upgrade::Open::new(metrics.upgrades.clone());
+        let upstream = Upstream::new(settings.bounds, metrics, settings.head_bytes, settings.headers);
+        Rc::new(Self { decisions, upstream, upgraded, identities: identity::Known::default(), gateway })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! Where a request came from: the peer, or whom a trusted proxy says.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::Settings;
+use crate::{plugin::Connection, upstream::Deadline};
+
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// A downstream connection.
+pub struct Downstream {
+    /// The peer as the client.
+    pub connection: Connection,
+    pub is_trusted_proxy: bool,
+    pub deadline: Arc<Deadline>,
+    /// The peer's address for `X-Forwarded-For`.
+    pub peer_value: HeaderValue,
+}
+
+// === impl Downstream ===
+
+impl Downstream {
+    pub fn new(peer: IpAddr, listener_port: u16, settings: &Settings, deadline: Arc<Deadline>) -> Self {
+        let peer = peer.to_canonical();
+        let peer_value = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        let connection = Connection { client: peer, listener_port, tls_name: None, client_certificate: None };
+        Self { connection, is_trusted_proxy: settings.trusts(peer), deadline, peer_value }
+    }
+
+    /// For a request by way of a trusted proxy: the same connection with the client that the proxies name, which is the last
+    /// address in `X-Forwarded-For` that isn't a trusted proxy's. None where the peer is the client.
+    pub fn by_proxy(&self, headers: &HeaderMap, settings: &Settings) -> Option<Connection> {
+        if !self.is_trusted_proxy {
+            return None;
+        }
+        let lines: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
+        let mut client = self.connection.client;
+        for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            let Some(address) = address(entry.trim()) else { break };
+            client = address;
+            if !settings.trusts(client) {
+                break;
+            }
+        }
+        Some(Connection {
+            client,
+            listener_port: self.connection.listener_port,
+            tls_name: self.connection.tls_name.clone(),
+            client_certificate: self.connection.client_certificate.clone(),
+        })
+    }
+
+    /// Whether a trusted proxy says that the client came over TLS; without one, what the public URL says.
+    pub fn proto(&self, headers: &HeaderMap, settings: &Settings) -> HeaderValue {
+        let said = self.is_trusted_proxy.then(|| headers.get(FORWARDED_PROTO)).flatten();
+        match said.map(HeaderValue::as_bytes) {
+            Some(b"https") => HeaderValue::from_static("https"),
+            Some(b"http") => HeaderValue::from_static("http"),
+            _ => settings.proto.clone(),
+        }
+    }
+
+    /// The chain for the upstream: what trusted proxies said, and the peer.
+    pub fn forwarded_for(&self, headers: &HeaderMap) -> HeaderValue {
+        if !self.is_trusted_proxy || !headers.contains_key(FORWARDED_FOR) {
+            return self.peer_value.clone();
+        }
+        let mut chain = Vec::new();
+        for line in headers.get_all(FORWARDED_FOR) {
+            chain.extend_from_slice(line.as_bytes());
+            chain.extend_from_slice(b", ");
+        }
+        chain.extend_from_slice(self.peer_value.as_bytes());
+        HeaderValue::from_bytes(&chain).unwrap_or_else(|_| self.peer_value.clone())
+    }
+}
+
+/// An address as proxies write it: with or without a port or brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let parsed = text.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()));
+    let parsed = parsed.or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok());
+    parsed.map(|address: IpAddr| address.to_canonical())
+}

@@ -1,0 +1,172 @@
+//! The seam to whoever decides, and what follows from the decisions. Whoever has no `Permit` can't be forwarded, and only
+//! `decide` makes one: every fault, denial, rejection and abstention ends here.
+
+use std::{future::Future, sync::Arc};
+
+use http::HeaderValue;
+
+use super::access::Record;
+use crate::{
+    domain::{
+        Endpoint, Identity, Principal,
+        decision::{Authentication, Challenge, Forwarding, Reason, Routing},
+    },
+    error::Error,
+    plugin::{Authenticated, CredentialInputs, Fault, Routed, Subject},
+    route::{Route, RouteTable},
+};
+
+/// Hands out what one request is decided by.
+pub trait Decisions: 'static {
+    type Set: DecisionSet + 'static;
+
+    /// Routes and plugins of this moment, to be kept to the request's end. None until both are there.
+    fn current(&self) -> Option<Self::Set>;
+}
+
+/// Routes and plugins of one moment.
+pub trait DecisionSet {
+    fn routes(&self) -> &RouteTable;
+
+    fn generation(&self) -> u64;
+
+    fn credentials(&self) -> &CredentialInputs;
+
+    fn authenticate(
+        &self,
+        subject: &Subject<'_>,
+        endpoint: Option<&Endpoint>,
+    ) -> impl Future<Output = Result<Authenticated, Fault>>;
+
+    fn route(
+        &self,
+        subject: &Subject<'_>,
+        endpoint: &Endpoint,
+        identity: &Authentication,
+    ) -> impl Future<Output = Result<Routed, Fault>>;
+}
+
+/// The proof that authentication and routing both let this request through.
+pub struct Permit {
+    entered: Arc<Route>,
+    route: Arc<Route>,
+    forwarding: Arc<Forwarding>,
+    principal: Option<Arc<Principal>>,
+    authorization_is_ours: bool,
+}
+
+/// What the decisions came to.
+pub enum Ruling {
+    Permit(Permit),
+    /// To be sent to log in, or told to.
+    Challenge(Option<Challenge>),
+    /// 307 to a location that was checked.
+    Redirect(HeaderValue),
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// The route that the client asked for.
+    pub fn entered(&self) -> &Arc<Route> {
+        &self.entered
+    }
+
+    /// The route that it gets: the same, or another endpoint of its session.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.forwarding
+    }
+
+    pub fn principal(&self) -> Option<&Arc<Principal>> {
+        self.principal.as_ref()
+    }
+
+    pub fn authorization_is_ours(&self) -> bool {
+        self.authorization_is_ours
+    }
+}
+
+/// Asks the authenticators, then the policies. For a session that doesn't exist the authenticators are asked all the same,
+/// and a stranger gets what he'd get for one that isn't his.
+pub async fn decide<S: DecisionSet>(
+    set: &S,
+    subject: &Subject<'_>,
+    route: Option<&Arc<Route>>,
+    record: &mut Option<Box<Record>>,
+) -> Result<Ruling, Error> {
+    let endpoint = route.map(|route| route.endpoint.as_ref());
+    let authenticated = set.authenticate(subject, endpoint).await.map_err(Error::plugin_fault)?;
+    if let Some(record) = record {
+        record.authenticated(&authenticated);
+    }
+    let principal = match authenticated.decision.as_ref() {
+        Authentication::Allow(allowance) => Some(allowance.principal.clone()),
+        Authentication::Challenge(challenge) => return Ok(Ruling::Challenge(Some(challenge.clone()))),
+        Authentication::Deny(_) => return Err(Error::denied("You may not enter.")),
+        Authentication::Anonymous { .. } => None,
+    };
+    let Some(route) = route else {
+        return if principal.is_some() { Err(Error::not_found()) } else { Ok(ask(&authenticated.decision)) };
+    };
+    let routed = set.route(subject, &route.endpoint, &authenticated.decision).await.map_err(Error::plugin_fault)?;
+    if let Some(record) = record {
+        record.routed(&routed);
+    }
+    let forwarding = match routed.decision.as_ref() {
+        Routing::Forward(forwarding) => forwarding.clone(),
+        Routing::Redirect { location, .. } => return Ok(Ruling::Redirect(location.clone())),
+        Routing::Reject { message: Some(message), .. } => return Err(Error::denied(message.to_string())),
+        Routing::Reject { message: None, .. } => return Err(Error::not_found()),
+        Routing::Unauthenticated(_) if principal.is_some() => return Err(Error::not_found()),
+        Routing::Unauthenticated(_) => return Ok(ask(&authenticated.decision)),
+    };
+    let entered = route.clone();
+    let route = match &forwarding.endpoint {
+        None => entered.clone(),
+        Some(name) => {
+            let session = &route.endpoint.id.session;
+            let missing = || Error::plugin_fault(format_args!("policy names no HTTP endpoint {:?} of {session}", name.as_str()));
+            set.routes().sibling(session, name).ok_or_else(missing)?.clone()
+        }
+    };
+    let authorization_is_ours = authenticated.authorization_is_ours;
+    Ok(Ruling::Permit(Permit { entered, route, forwarding, principal, authorization_is_ours }))
+}
+
+fn ask(authentication: &Authentication) -> Ruling {
+    match authentication {
+        Authentication::Anonymous { challenge, .. } => Ruling::Challenge(challenge.clone()),
+        _ => Ruling::Challenge(None),
+    }
+}
+
+/// Who an authentication says somebody is.
+pub fn identity(authentication: &Authentication) -> Identity {
+    match authentication {
+        Authentication::Allow(allowance) => Identity::Principal(allowance.principal.clone()),
+        _ => Identity::Anonymous,
+    }
+}
+
+/// The reason of an authentication.
+pub fn reason(authentication: &Authentication) -> &Reason {
+    match authentication {
+        Authentication::Allow(allowance) => &allowance.reason,
+        Authentication::Challenge(challenge) => &challenge.reason,
+        Authentication::Deny(reason) | Authentication::Anonymous { reason, .. } => reason,
+    }
+}
+
+/// Whether somebody would be let through, for lists of what he may enter. Nothing is permitted by it.
+pub async fn would_forward<S: DecisionSet>(set: &S, subject: &Subject<'_>, endpoint: &Endpoint) -> bool {
+    let Ok(authenticated) = set.authenticate(subject, Some(endpoint)).await else { return false };
+    if !matches!(*authenticated.decision, Authentication::Allow(_) | Authentication::Anonymous { .. }) {
+        return false;
+    }
+    let routed = set.route(subject, endpoint, &authenticated.decision).await;
+    routed.is_ok_and(|routed| matches!(*routed.decision, Routing::Forward(_)))
+}

@@ -1,0 +1,215 @@
+//! From a permit to the upstream and back: the last checks, the headers of both directions, the exchange. Nothing gets here
+//! without a permit.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+
+use super::{
+    Body, Decisions, Downstream, Settings, Worker,
+    access::Record,
+    decisions::{DecisionSet, Permit},
+    origin::{self, Visit, Way},
+    pipeline::{Arrived, Key},
+    request_headers::{self, Said},
+    respond,
+    response_headers::{self, Belonging, Placing},
+};
+use crate::{
+    domain::UpstreamPath,
+    error::Error,
+    upstream::{RequestBody, ResponseBody, upgrade},
+};
+
+/// Where a permitted request's session is, as the client named it.
+#[derive(Clone, Copy)]
+pub struct Placed {
+    placing: Placing,
+    rest_at: usize,
+}
+
+// === impl Placed ===
+
+impl Placed {
+    pub fn new(key: Key<'_>, permit: &Permit) -> Self {
+        let placing = match (key, permit.route().endpoint.upstream_path) {
+            (Key::Label(_), _) => Placing::Host,
+            (_, UpstreamPath::Strip) => Placing::Stripped,
+            (_, UpstreamPath::Keep) => Placing::Kept,
+        };
+        Self { placing, rest_at: key.rest_at() }
+    }
+}
+
+/// Sends a permitted request to its session.
+pub async fn forward<D: Decisions>(
+    worker: &Rc<Worker<D>>,
+    downstream: &Downstream,
+    set: &D::Set,
+    arrived: Arrived,
+    permit: Permit,
+    placed: Placed,
+    record: &mut Option<Box<Record>>,
+) -> Result<Response<Body>, Error> {
+    let settings = &worker.gateway.settings;
+    let Arrived { mut parts, body, survey, request_id } = arrived;
+    let had_cookie = request_headers::strip_credentials(&mut parts.headers, set.credentials(), permit.authorization_is_ours());
+    if had_cookie && permit.principal().is_some() && !permit.authorization_is_ours() {
+        visit(&parts, &survey, &permit, placed).check(settings)?;
+    }
+    if let Some(location) = own_host(settings, &parts, &permit, placed) {
+        return Ok(respond::redirect(StatusCode::FOUND, location, request_id.to_str().unwrap_or_default()));
+    }
+    let limit = [settings.body_bytes, permit.forwarding().limits.request_body_bytes].into_iter().flatten().min();
+    refuse_oversized(&parts, limit)?;
+
+    let on_upgrade = survey.upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
+    let upgrade = survey.upgrade.as_deref().filter(|_| on_upgrade.is_some());
+    parts.uri = target(&parts.uri, placed, set.credentials().query.as_slice())?;
+    let is_chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
+    let said = Said {
+        forwarded_for: downstream.forwarded_for(&parts.headers),
+        proto: downstream.proto(&parts.headers, settings),
+        host: survey.host.clone(),
+        prefix: (placed.placing == Placing::Stripped).then(|| permit.entered().prefix_value.clone()),
+        request_id,
+    };
+    request_headers::prepare(&mut parts.headers, upgrade, is_chunked, said);
+    request_headers::edit(&mut parts.headers, &permit.forwarding().request_headers);
+    if let Some(principal) = permit.principal() {
+        worker.identities.tell(principal, &mut parts.headers);
+    }
+    parts.version = http::Version::HTTP_11;
+    parts.extensions.clear();
+
+    let deadline = downstream.deadline.clone();
+    let body = RequestBody::new(body, limit, deadline, &worker.upstream.bounds, request_headers::is_refused_trailer);
+    let request = Request::from_parts(parts, body);
+    let belonging = Belonging {
+        route: permit.entered(),
+        credentials: set.credentials(),
+        upstream: permit.route().endpoint.upstream,
+        host: &survey.host,
+        placing: placed.placing,
+    };
+    let mut response = match (on_upgrade, upgrade) {
+        (Some(client), Some(upgrade)) => {
+            let raw =
+                limited(&permit, worker.upstream.exchange_upgradable(belonging.upstream, request, &downstream.deadline)).await?;
+            switch(worker, downstream, raw, client, upgrade, &belonging, record)?
+        }
+        _ => {
+            let response = limited(&permit, worker.upstream.exchange(belonging.upstream, request, &downstream.deadline)).await?;
+            plain(response, &belonging)?
+        }
+    };
+    request_headers::edit(response.headers_mut(), &permit.forwarding().response_headers);
+    Ok(response)
+}
+
+fn visit<'a>(parts: &'a Parts, survey: &'a super::wellformed::Survey, permit: &'a Permit, placed: Placed) -> Visit<'a> {
+    let way = match placed.placing {
+        Placing::Host => Way::Host,
+        Placing::Stripped | Placing::Kept => Way::Path(permit.entered().endpoint.id.session.as_str()),
+    };
+    Visit {
+        method: &parts.method,
+        headers: &parts.headers,
+        authority: survey.authority(),
+        is_upgrade: survey.upgrade.is_some(),
+        way,
+    }
+}
+
+/// Where a browser is sent that navigates to a path route although the session has a host of its own.
+fn own_host(settings: &Settings, parts: &Parts, permit: &Permit, placed: Placed) -> Option<HeaderValue> {
+    let label = permit.entered().label.as_deref().filter(|_| placed.placing != Placing::Host)?;
+    let origin = settings.host_origin(label)?;
+    let is_page = matches!(parts.method, http::Method::GET | http::Method::HEAD) && origin::accepts_html(&parts.headers);
+    if !is_page || !origin::is_navigation(&parts.headers) {
+        return None;
+    }
+    let target = parts.uri.path_and_query()?.as_str();
+    let rest = if placed.placing == Placing::Stripped { &target[placed.rest_at..] } else { target };
+    HeaderValue::try_from(format!("{origin}{rest}")).ok()
+}
+
+/// Before anything is sent upstream, where the length is known beforehand.
+fn refuse_oversized(parts: &Parts, limit: Option<u64>) -> Result<(), Error> {
+    let Some(limit) = limit else { return Ok(()) };
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(Error::too_large(StatusCode::PAYLOAD_TOO_LARGE, "The request's body is over the limit."));
+    }
+    Ok(())
+}
+
+/// The target for the upstream, in origin form: byte for byte what was sent behind the prefix, without credentials.
+fn target(uri: &Uri, placed: Placed, credentials: &[String]) -> Result<Uri, Error> {
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let skip = if placed.placing == Placing::Stripped { placed.rest_at } else { 0 };
+    let stripped = uri.query().and_then(|query| request_headers::strip_query(query, credentials));
+    if skip == 0 && stripped.is_none() && uri.scheme().is_none() {
+        return Ok(uri.clone());
+    }
+    let bytes = match stripped {
+        None => Bytes::copy_from_slice(&target.as_bytes()[skip..]),
+        Some(query) if query.is_empty() => Bytes::copy_from_slice(&uri.path().as_bytes()[skip..]),
+        Some(query) => format!("{}?{query}", &uri.path()[skip..]).into(),
+    };
+    Ok(Uri::from(PathAndQuery::from_maybe_shared(bytes).map_err(Error::internal)?))
+}
+
+/// The policy's own timeout for the response's head, where it has one.
+async fn limited<T>(permit: &Permit, exchange: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match permit.forwarding().limits.response_timeout {
+        None => exchange.await,
+        Some(timeout) => tokio::time::timeout(timeout, exchange).await.unwrap_or_else(|_| Err(Error::response_timeout())),
+    }
+}
+
+fn plain(response: Response<ResponseBody>, belonging: &Belonging<'_>) -> Result<Response<Body>, Error> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Error::malfunction("the upstream switched protocols without being asked"));
+    }
+    let mut response = response.map(Body::upstream);
+    response_headers::prepare(response.headers_mut(), belonging);
+    Ok(response)
+}
+
+/// After the upstream's 101 the bytes go their own way; any other answer is a plain one.
+fn switch<D: Decisions>(
+    worker: &Rc<Worker<D>>,
+    downstream: &Downstream,
+    mut raw: Response<Incoming>,
+    client: OnUpgrade,
+    upgrade: &str,
+    belonging: &Belonging<'_>,
+    record: &mut Option<Box<Record>>,
+) -> Result<Response<Body>, Error> {
+    let bounds = &worker.upstream.bounds;
+    if raw.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return plain(raw.map(|body| ResponseBody::new(body, None, downstream.deadline.clone(), bounds.body_idle)), belonging);
+    }
+    let switched = raw.headers().get(header::UPGRADE).map(|to| to.as_bytes().to_ascii_lowercase());
+    if switched.as_deref() != Some(upgrade.as_bytes()) {
+        return Err(Error::malfunction(format_args!("asked for {upgrade}, the upstream switched to something else")));
+    }
+    let carried = upgrade::carry(client, &mut raw, bounds.upgrade_idle);
+    let guard = worker.upgraded.enter();
+    let mut record = record.take();
+    tokio::task::spawn_local(async move {
+        let copied = carried.await;
+        if let Some(record) = &mut record {
+            record.write(StatusCode::SWITCHING_PROTOCOLS, copied.from_upstream);
+        }
+        drop(guard);
+    });
+    let mut response = raw.map(|_| Body::empty());
+    response_headers::prepare(response.headers_mut(), belonging);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_str(upgrade).map_err(Error::internal)?);
+    Ok(response)
+}

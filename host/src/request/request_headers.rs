@@ -1,0 +1,143 @@
+//! The request's headers on their way to a session: what concerns one connection only, what only the gateway may say, and
+//! credentials go; what the gateway says itself is added. Works in place on the map that the client's request came in.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{client, cookies, wellformed};
+use crate::{domain::decision::HeaderEdit, plugin::CredentialInputs};
+
+pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What the gateway says to the session.
+pub struct Said {
+    pub forwarded_for: HeaderValue,
+    pub proto: HeaderValue,
+    pub host: HeaderValue,
+    /// On path routes whose upstream doesn't see the prefix.
+    pub prefix: Option<HeaderValue>,
+    pub request_id: HeaderValue,
+}
+
+/// Removes credentials, and says whether one was a cookie.
+pub fn strip_credentials(headers: &mut HeaderMap, credentials: &CredentialInputs, authorization_is_ours: bool) -> bool {
+    for name in &credentials.headers {
+        // An application's own token passes.
+        if *name != header::AUTHORIZATION || authorization_is_ours {
+            headers.remove(name);
+        }
+    }
+    if authorization_is_ours {
+        headers.remove(header::AUTHORIZATION);
+    }
+    cookies::strip_credentials(headers, credentials)
+}
+
+/// Removes what isn't for the session and adds what the gateway says. `upgrade` is what the request changes to.
+pub fn prepare(headers: &mut HeaderMap, upgrade: Option<&str>, is_chunked: bool, said: Said) {
+    let wants_trailers = wellformed::tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
+    remove_hop_by_hop(headers);
+    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+    // Decided and connected by now, the gateway itself answers `100 Continue` when it begins to read the body.
+    headers.remove(header::EXPECT);
+    if is_chunked {
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    if let Some(value) = upgrade.and_then(|upgrade| HeaderValue::from_str(upgrade).ok()) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, value);
+    } else if wants_trailers {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    headers.insert(client::FORWARDED_FOR, said.forwarded_for);
+    headers.insert(client::FORWARDED_PROTO, said.proto);
+    headers.insert(FORWARDED_HOST, said.host);
+    headers.insert(REQUEST_ID, said.request_id);
+    if let Some(prefix) = said.prefix {
+        headers.insert(FORWARDED_PREFIX, prefix);
+    }
+}
+
+/// What concerns one connection only (RFC 9110, section 7.6.1), with whatever `Connection` names besides. It can't name away
+/// what the message can't do without.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let is_usual = |token: &str| token.eq_ignore_ascii_case("keep-alive") || token.eq_ignore_ascii_case("close");
+        let named: Vec<HeaderName> = wellformed::tokens(headers, &header::CONNECTION)
+            .filter(|token| !is_usual(token))
+            .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+            .filter(|name| !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::SET_COOKIE))
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(header::CONNECTION);
+    }
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Applies a policy's changes.
+pub fn edit(headers: &mut HeaderMap, edits: &[HeaderEdit]) {
+    for edit in edits {
+        match edit {
+            HeaderEdit::Set(name, value) => {
+                headers.insert(name, value.clone());
+            }
+            HeaderEdit::Append(name, value) => {
+                headers.append(name, value.clone());
+            }
+            HeaderEdit::Remove(name) => {
+                headers.remove(name);
+            }
+        }
+    }
+}
+
+/// Removes the query parameters of these names; None when there was none.
+pub fn strip_query(query: &str, names: &[String]) -> Option<String> {
+    let is_credential = |pair: &&str| {
+        let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
+        decoded.is_some_and(|(name, _)| names.iter().any(|known| *known == name))
+    };
+    if names.is_empty() || !query.split('&').any(|pair| is_credential(&pair)) {
+        return None;
+    }
+    Some(query.split('&').filter(|pair| !is_credential(pair)).collect::<Vec<_>>().join("&"))
+}
+
+/// Whether a trailer of a client's is left out.
+pub fn is_refused_trailer(name: &str) -> bool {
+    is_ours(name) || name == "cookie"
+}
+
+/// Whether only the gateway may say this: identity, forwarding, and what servers that read `_` for `-` take for them.
+fn is_ours(name: &str) -> bool {
+    let name = name.as_bytes();
+    match name.first() {
+        Some(b'f') => name == b"forwarded",
+        Some(b'x') => ["x-wicketgate-", "x-forwarded-", "x-request-id", "x-real-ip"].iter().any(|ours| begins(name, ours)),
+        _ => false,
+    }
+}
+
+fn begins(name: &[u8], ours: &str) -> bool {
+    let same = |(a, b): (&u8, u8)| *a == b || *a == b'_' && b == b'-';
+    name.len() >= ours.len() && name.iter().zip(ours.bytes()).all(same)
+}

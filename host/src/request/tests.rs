@@ -1,0 +1,8 @@
+//! The whole path from a socket to a socket: a real listener, the pipeline with decisions that are fixed, and upstreams that
+//! are scripted byte for byte.
+
+mod failures;
+mod messages;
+mod rules;
+mod support;
+mod upgrades;
