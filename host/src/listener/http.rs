@@ -103,19 +103,26 @@ pub async fn serve_worker<D: Decisions>(
         }
     }
     drop(listener);
-    let until = match *drain.borrow() {
-        Drain::Until(until) => until,
-        Drain::Not => Instant::now(),
-    };
     let all_ended = async {
         while let Some(ended) = connections.join_next().await {
             note(ended);
         }
         worker.upgraded.none_left().await;
     };
-    if tokio::time::timeout_at(until, all_ended).await.is_err() {
-        tracing::info!(upgraded = worker.upgraded.count(), "connections were still open at the end of the drain");
+    let mut all_ended = std::pin::pin!(all_ended);
+    loop {
+        let until = match *drain.borrow_and_update() {
+            Drain::Until(until) => until,
+            Drain::Not => Instant::now(),
+        };
+        tokio::select! {
+            () = &mut all_ended => return,
+            () = tokio::time::sleep_until(until) => break,
+            // In more of a hurry, perhaps.
+            Ok(()) = drain.changed() => {}
+        }
     }
+    tracing::info!(upgraded = worker.upgraded.count(), "connections were still open at the end of the drain");
 }
 
 /// How HTTP/1.1 is spoken. Timeouts aren't hyper's: see `upstream::deadline`.

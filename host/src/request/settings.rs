@@ -32,8 +32,9 @@ pub struct Settings {
 pub struct BaseDomain {
     /// With a dot in front, in lower case.
     suffix: String,
-    /// `:port` of the public URL, or nothing.
-    port: String,
+    scheme: &'static str,
+    /// The suffix with the port.
+    behind_label: String,
 }
 
 // === impl Settings ===
@@ -41,19 +42,17 @@ pub struct BaseDomain {
 impl Settings {
     pub fn new(config: &Config) -> Self {
         let public_origin = config.public_origin();
-        let (scheme, authority) = public_origin.split_once("://").unwrap_or(("http", &public_origin));
-        let public_authority = authority.split('/').next().unwrap_or(authority).to_ascii_lowercase();
-        let is_https = scheme.eq_ignore_ascii_case("https");
-        let port = config.public_url.as_ref().and_then(url::Url::port).map(|port| format!(":{port}")).unwrap_or_default();
-        let base_domain = config.base_domain.as_ref().map(|domain| BaseDomain {
-            suffix: format!(".{}", domain.trim_matches('.').to_ascii_lowercase()),
-            port: if config.public_url.is_some() { port } else { format!(":{}", config.http.listen.port()) },
-        });
+        let public_authority = public_origin.split_once("://").map_or(public_origin.as_str(), |(_, authority)| authority);
+        let base_domain = config
+            .base_domain
+            .as_ref()
+            .zip(config.session_hosts())
+            .map(|(domain, (scheme, behind_label))| BaseDomain { suffix: format!(".{domain}"), scheme, behind_label });
         let http = &config.http;
         Self {
-            proto: HeaderValue::from_static(if is_https { "https" } else { "http" }),
-            is_https,
-            public_authority,
+            proto: HeaderValue::from_static(if config.is_https() { "https" } else { "http" }),
+            is_https: config.is_https(),
+            public_authority: public_authority.to_ascii_lowercase(),
             base_domain,
             bounds: Bounds::new(http),
             request_head: Duration::from_millis(http.timeouts.request_head_ms),
@@ -73,18 +72,21 @@ impl Settings {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
-    /// The label under the base domain that an authority names, if it's one of a session.
+    /// The label under the base domain that an authority names, if it's one of a session: the gateway's own host isn't, even
+    /// where it's under the base domain itself.
     pub fn label<'a>(&self, authority: &'a str) -> Option<&'a str> {
         let base = self.base_domain.as_ref()?;
         let host = without_port(authority);
-        host.strip_suffix(base.suffix.as_str()).filter(|label| !label.is_empty())
+        let label = host.strip_suffix(base.suffix.as_str()).filter(|label| !label.is_empty())?;
+        (host != without_port(&self.public_authority)).then_some(label)
     }
 
-    /// The origin of a session's own host.
+    /// The origin of a session's own host. None for the gateway's own.
     pub fn host_origin(&self, label: &str) -> Option<String> {
-        let BaseDomain { suffix, port } = self.base_domain.as_ref()?;
-        let scheme = if self.is_https { "https" } else { "http" };
-        Some(format!("{scheme}://{label}{suffix}{port}"))
+        let BaseDomain { suffix, scheme, behind_label } = self.base_domain.as_ref()?;
+        let public = without_port(&self.public_authority);
+        let is_public = public.strip_suffix(suffix.as_str()) == Some(label);
+        (!is_public).then(|| format!("{scheme}://{label}{behind_label}"))
     }
 }
 

@@ -163,7 +163,7 @@ fn people_are_sent_to_log_in_and_programs_are_told() {
         }
         let mut setup = Setup::new(address);
         setup.authentication = Ok(challenge(Some("https://login.test/in?x=1")));
-        setup.config.public_url = Some("https://gate.test/".parse().unwrap());
+        setup.config.public_url = Some("https://gate.test/".to_owned().try_into().unwrap());
         let answer = setup.start().get("/service/t1/", "Accept: text/html\r\n").await;
         let expected = "https://login.test/in?x=1&return=https%3A%2F%2Fgate.test%2Fservice%2Ft1%2F";
         assert_eq!(header(&answer, "location"), Some(expected));
@@ -270,7 +270,7 @@ fn redirects_to_the_upstream_itself_stay_on_the_route() {
 fn requests_that_enter_by_a_cookie_come_from_the_sessions_own_pages() {
     run(async {
         let mut setup = Setup::new(mirror().await);
-        setup.config.public_url = Some("https://public.test/".parse().unwrap());
+        setup.config.public_url = Some("https://public.test/".to_owned().try_into().unwrap());
         let running = setup.start();
         let ours = "Origin: https://gate.test\r\n";
         let inside = "Referer: https://gate.test/service/t1/lab\r\n";
@@ -317,8 +317,8 @@ fn requests_that_enter_by_a_cookie_come_from_the_sessions_own_pages() {
 fn with_a_base_domain_sessions_have_hosts_of_their_own() {
     run(async {
         let mut setup = Setup::new(mirror_with("Set-Cookie: a=1; Path=/\r\nService-Worker-Allowed: /\r\n").await);
-        setup.config.base_domain = Some("apps.test".into());
-        setup.config.public_url = Some("http://gate.test:8080".parse().unwrap());
+        setup.config.base_domain = Some("apps.test".to_owned().try_into().unwrap());
+        setup.config.public_url = Some("http://gate.test:8080".to_owned().try_into().unwrap());
         let running = setup.start();
         let host = |host: &str, target: &str, lines: &str| format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
         let answer = running.ask(&host("T1--api.apps.test:8080", "/login?x", "")).await;
@@ -352,8 +352,8 @@ fn with_a_base_domain_sessions_have_hosts_of_their_own() {
 fn logging_in_leads_back_to_the_sessions_host() {
     run(async {
         let mut setup = Setup::new(mirror().await);
-        setup.config.base_domain = Some("apps.test".into());
-        setup.config.public_url = Some("https://gate.test".parse().unwrap());
+        setup.config.base_domain = Some("apps.test".to_owned().try_into().unwrap());
+        setup.config.public_url = Some("https://gate.test".to_owned().try_into().unwrap());
         setup.authentication = Ok(anonymous());
         setup.routing = Routing::Unauthenticated(reason());
         let running = setup.start();
@@ -363,5 +363,20 @@ fn logging_in_leads_back_to_the_sessions_host() {
             let expected = format!("https://gate.test/login?return=%2F_wicketgate%2Fto%2F{label}%2Fa%3Fb");
             assert_eq!(header(&answer, "location"), Some(expected.as_str()));
         }
+    });
+}
+
+#[test]
+fn the_gateways_own_host_is_no_sessions() {
+    run(async {
+        let mut setup = Setup::new(mirror().await);
+        setup.config.base_domain = Some("apps.test".to_owned().try_into().unwrap());
+        setup.config.public_url = Some("http://t1.apps.test".to_owned().try_into().unwrap());
+        let running = setup.start();
+        let request = "GET /service/t1/a HTTP/1.1\r\nHost: t1.apps.test\r\nAccept: text/html\r\n\r\n";
+        let answer = running.ask(request).await;
+        assert!(answer.contains("GET /a HTTP/1.1") && answer.contains("x-forwarded-prefix: /service/t1"), "{answer}");
+        let request = "GET /a HTTP/1.1\r\nHost: t1.apps.test\r\n\r\n";
+        assert!(running.ask(request).await.starts_with("HTTP/1.1 404"), "an own page that doesn't exist");
     });
 }
