@@ -1,0 +1,107 @@
+"""CPU time per request of one process under a closed loop, in interleaved rounds. Knows nothing of what the process is."""
+
+import dataclasses
+import os
+import re
+import statistics
+import subprocess
+import time
+
+import traffic
+from peers import start
+
+CONNECTIONS = 64
+
+
+class Failed(Exception):
+    """A round that can't be counted, in a sentence."""
+
+
+@dataclasses.dataclass
+class Sample:
+    requests: int
+    cpu_us: float  # of the proxy's process, for each request
+    per_second: float
+    busy: float  # the share of its core that the proxy had
+    others: float  # cores that processes of others had meanwhile
+
+
+@dataclasses.dataclass
+class Spread:
+    median: float
+    low: float
+    high: float
+
+
+def spread(values):
+    """Median and quartiles."""
+    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
+    return Spread(statistics.median(values), low, high)
+
+
+def cpu_ns(pid):
+    """Time on CPU of all threads of a process so far: the first field of schedstat."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as stat:
+            total += int(stat.read().split()[0])
+    return total
+
+
+def machine_ns():
+    """Time that all processes of the machine ran, in its own clock ticks."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system = stat.readline().split()[1:4]
+    return (int(user) + int(nice) + int(system)) * 1e9 / os.sysconf("SC_CLK_TCK")
+
+
+def own_ns():
+    """Time that this process and the load generators so far ran."""
+    times = os.times()
+    return (times.user + times.system + times.children_user + times.children_system) * 1e9
+
+
+def load(port, seconds, core):
+    """As many requests as 64 connections can make; answers how many were made."""
+    sent = traffic.headers(f"127.0.0.1:{port}", traffic.token())
+    arguments = [argument for name, value in sent.items() for argument in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *arguments]
+    url = f"http://127.0.0.1:{port}{traffic.PATH}"
+    process = start(core, [*command, url], subprocess.PIPE, subprocess.STDOUT, text=True)
+    try:
+        said, _ = process.communicate(timeout=seconds + 30)
+    finally:
+        process.kill()
+    requests = re.search(r"(\d+) requests in ", said)
+    if process.returncode != 0 or not requests or "Non-2xx" in said or "Socket errors" in said:
+        raise Failed(f"wrk against port {port}:\n{said}")
+    return int(requests[1])
+
+
+def sample(peer, origin, seconds, core):
+    """One peer's turn; the others are stopped."""
+    peer.go_on()
+    def mine():
+        return own_ns() + cpu_ns(origin.process.pid)
+
+    before, own, machine, began = cpu_ns(peer.process.pid), mine(), machine_ns(), time.monotonic()
+    requests = load(peer.port, seconds, core)
+    wall, used = time.monotonic() - began, cpu_ns(peer.process.pid) - before
+    others = machine_ns() - machine - (mine() - own) - used
+    peer.stop()
+    return Sample(requests, used / requests / 1e3, requests / wall, used / 1e9 / wall, max(others, 0.0) / 1e9 / wall)
+
+
+def rounds(peers, origin, count, seconds, core, told):
+    """`count` rounds of all peers in turn, after one that isn't counted; samples by the peer's name."""
+    for peer in peers:
+        peer.stop()
+    samples = {peer.name: [] for peer in peers}
+    for turn in range(count + 1):
+        latest = {peer.name: sample(peer, origin, seconds, core) for peer in peers}
+        told(turn, latest)
+        for name, one in latest.items():
+            samples[name].extend([one] if turn else [])
+    for peer in peers:
+        peer.go_on()
+    return samples
