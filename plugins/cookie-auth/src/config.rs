@@ -1,9 +1,10 @@
 //! The configuration, with the defaults that fit a ClearML server.
 
 use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use wicketgate_plugin::text::decimal;
 use wicketgate_plugin::{Configuration, Error, Principal, Section};
 
 /// The contract's limits.
@@ -115,7 +116,7 @@ impl Config {
     fn check(&self, section: &mut Section<'_>) {
         let count = self.key_sets.len();
         if count == 0 || count > VERIFICATIONS_MAX {
-            section.refuse("key_sets", &count.to_string(), "one to eight key sets");
+            section.refuse("key_sets", &decimal(count as u64), "one to eight key sets");
         }
         if self.key_sets.iter().any(|key_set| key_set.name.is_empty()) {
             section.refuse("key_sets", "a key set without a name", "a name for each");

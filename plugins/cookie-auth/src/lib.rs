@@ -18,6 +18,7 @@ use alloc::vec;
 
 use wicketgate_plugin::authentication::{Abstention, Allowance, Authenticator, Challenge, Decision, Denial, Request};
 use wicketgate_plugin::jwt::Jwt;
+use wicketgate_plugin::text::concatenated;
 use wicketgate_plugin::{Declaration, Error, Input, Lifetime, Reason, Sensitivity, Subject, Verification};
 
 pub use config::{Claims, Config, Cookie, KeySet, People};
@@ -105,9 +106,9 @@ impl CookieAuth {
     }
 
     fn abstain(&self, reason: Reason, error: Option<&str>) -> Decision {
-        let mut scheme = ["Bearer realm=\"", &self.config.realm, "\""].concat();
+        let mut scheme = concatenated(&["Bearer realm=\"", &self.config.realm, "\""]);
         if let Some(error) = error {
-            scheme.push_str(&[", error=\"", error, "\""].concat());
+            scheme.push_str(&concatenated(&[", error=\"", error, "\""]));
         }
         let challenge = Challenge { reason: reason.clone(), login: self.config.login.clone(), schemes: vec![scheme] };
         Decision::Abstain(Abstention { reason, challenge: Some(challenge) })

@@ -1,11 +1,12 @@
 //! From claims to an identity.
 
 use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use wicketgate_plugin::jwt::ClaimValue;
+use wicketgate_plugin::text::signed_decimal;
 use wicketgate_plugin::{Attributes, Principal};
 
 use crate::config::Config;
@@ -75,6 +76,6 @@ fn texts(value: ClaimValue) -> Vec<String> {
         ClaimValue::Json(json) => vec![json],
         ClaimValue::Texts(texts) => texts,
         ClaimValue::Text(text) => vec![text],
-        ClaimValue::Integer(number) => vec![number.to_string()],
+        ClaimValue::Integer(number) => vec![signed_decimal(number)],
     }
 }

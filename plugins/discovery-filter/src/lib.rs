@@ -15,6 +15,7 @@ use alloc::borrow::ToOwned;
 use alloc::vec;
 
 use wicketgate_plugin::discovery::{Candidate, DiscoveryFilter, Keeping, UpstreamPath, Verdict};
+use wicketgate_plugin::text::concatenated;
 use wicketgate_plugin::{Attributes, Declaration, Error, Reason};
 
 pub use config::{Access, Config, Rule};
@@ -49,10 +50,10 @@ impl DiscoveryFilter for DefaultFilter {
             return Ok(Verdict::Drop(reason));
         }
         if let Some(key) = config.deny.first_match(attributes) {
-            return Ok(Verdict::Drop(Reason::with_detail("denied", ["deny.", key].concat())));
+            return Ok(Verdict::Drop(Reason::with_detail("denied", concatenated(&["deny.", key]))));
         }
         if let Some(key) = config.allow.first_miss(attributes) {
-            return Ok(Verdict::Drop(Reason::with_detail("not-allowed", ["allow.", key].concat())));
+            return Ok(Verdict::Drop(Reason::with_detail("not-allowed", concatenated(&["allow.", key]))));
         }
         Ok(Verdict::Keep(Keeping {
             // Always said, so that nothing of a claim that isn't believed is left.

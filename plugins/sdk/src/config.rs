@@ -4,6 +4,7 @@
 //! misspelt `deny` must not be an empty one.
 
 use crate::prelude::*;
+use crate::text::{concatenated, decimal};
 use core::fmt::Display;
 
 use serde::de::value::StrDeserializer;
@@ -40,7 +41,7 @@ pub(crate) fn tree(text: &str) -> Result<Value, Error> {
     match text.trim_ascii() {
         "" | "null" => Ok(Value::Mapping(Vec::new())),
         text => json::parse(text).map_err(|fault| {
-            let found = ["no JSON from byte ", &fault.at.to_string(), " on"].concat();
+            let found = concatenated(&["no JSON from byte ", &decimal(fault.at as u64), " on"]);
             Error::invalid_config("", found, "JSON text")
         }),
     }
@@ -146,7 +147,14 @@ pub(crate) fn one_of(names: &[&str]) -> String {
     match names {
         [] => "no key".to_owned(),
         [name] => (*name).to_owned(),
-        names => ["one of ", &names.join(", ")].concat(),
+        [first, rest @ ..] => {
+            let mut text = concatenated(&["one of ", first]);
+            for name in rest {
+                text.push_str(", ");
+                text.push_str(name);
+            }
+            text
+        }
     }
 }
 
@@ -156,7 +164,7 @@ pub(crate) fn describe(value: &Value) -> String {
         Value::Boolean(true) => "true".to_owned(),
         Value::Boolean(false) => "false".to_owned(),
         Value::Number(number) => cut(number),
-        Value::Text(text) => ["\"", &cut(text), "\""].concat(),
+        Value::Text(text) => concatenated(&["\"", &cut(text), "\""]),
         Value::List(_) => "a list".to_owned(),
         Value::Mapping(_) => "a mapping".to_owned(),
     }
@@ -165,14 +173,14 @@ pub(crate) fn describe(value: &Value) -> String {
 pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS) {
         // Not by slicing, whose panic message brings a fifteenth of a small plugin along.
-        Some((end, _)) => [text.get(..end).unwrap_or_default(), "…"].concat(),
+        Some((end, _)) => concatenated(&[text.get(..end).unwrap_or_default(), "…"]),
         None => text.to_owned(),
     }
 }
 
 /// A key and what's below it.
 pub(crate) fn joined(key: &str, path: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { [key, ".", path].concat() }
+    if path.is_empty() { key.to_owned() } else { concatenated(&[key, ".", path]) }
 }
 
 // === impl At ===
@@ -388,7 +396,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
         let Some(value) = self.rest.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(At(value)).map(Some).map_err(|fault| fault.found(value).inside(&index.to_string()))
+        seed.deserialize(At(value)).map(Some).map_err(|fault| fault.found(value).inside(&decimal(index as u64)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::prelude::*;
+use crate::text::signed_decimal;
 
 /// Asks the host to verify tokens. In a test, [`FakeJwt`](crate::testing::FakeJwt) answers instead.
 #[cfg_attr(target_arch = "wasm32", allow(rustdoc::broken_intra_doc_links))]
@@ -65,7 +66,7 @@ impl ClaimValue {
     pub fn into_text(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Integer(number) => Some(number.to_string()),
+            Self::Integer(number) => Some(signed_decimal(number)),
             Self::Boolean(_) | Self::Texts(_) | Self::Json(_) => None,
         }
     }

@@ -77,6 +77,7 @@ mod section;
 mod subject;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod text;
 
 pub use serde;
 

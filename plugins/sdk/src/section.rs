@@ -4,6 +4,7 @@
 use crate::config::{cut, describe, joined, one_of, tree};
 use crate::json::Value;
 use crate::prelude::*;
+use crate::text::{concatenated, decimal};
 use crate::{Error, InvalidConfig};
 
 /// One mapping of a configuration.
@@ -118,7 +119,7 @@ impl<'a> Section<'a> {
     pub fn number(&mut self, key: &'static str, max: u64, place: &mut Option<u64>) {
         self.put(key, place, number);
         if let Some(found) = place.filter(|number| *number > max) {
-            self.refuse(key, &found.to_string(), &["a whole number from 0 to ", &max.to_string()].concat());
+            self.refuse(key, &decimal(found), &concatenated(&["a whole number from 0 to ", &decimal(max)]));
         }
     }
 
@@ -140,7 +141,7 @@ impl<'a> Section<'a> {
                     match word(value, words) {
                         Ok(place) => places.push(place),
                         Err(mut fault) => {
-                            fault.key = index.to_string();
+                            fault.key = decimal(index as u64);
                             self.note(key, Some(fault));
                         }
                     }
@@ -167,7 +168,7 @@ impl<'a> Section<'a> {
         for (index, value) in values.iter().enumerate() {
             let mut element = T::default();
             if let Some(mut fault) = section(value, &mut element, read) {
-                fault.key = joined(&index.to_string(), &fault.key);
+                fault.key = joined(&decimal(index as u64), &fault.key);
                 self.note(key, Some(fault));
             }
             places.push(element);
@@ -196,7 +197,7 @@ impl<'a> Section<'a> {
                 value => Some(wrong(value, "text or a mapping")),
             };
             if let Some(mut fault) = fault {
-                fault.key = joined(&index.to_string(), &fault.key);
+                fault.key = joined(&decimal(index as u64), &fault.key);
                 self.note(key, Some(fault));
             }
             places.push(element);
@@ -235,7 +236,7 @@ fn each(value: &Value, read: Read<String>) -> Result<Vec<String>, Fault> {
     let mut all = Vec::new();
     for (index, value) in values.iter().enumerate() {
         all.push(read(value).map_err(|mut fault| {
-            fault.key = index.to_string();
+            fault.key = decimal(index as u64);
             fault
         })?);
     }
