@@ -180,3 +180,8 @@ macro_rules! runtime_without_std {
         }
     };
 }
+
+/// The example of the contract's page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../wit/README.md")]
+struct ContractPage;
