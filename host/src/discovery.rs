@@ -6,8 +6,10 @@
 
 pub mod assemble;
 pub mod candidates;
+pub mod clearml;
 pub mod dial;
 pub mod file;
+pub mod publish;
 pub mod status;
 
 use crate::domain::SourceKind;

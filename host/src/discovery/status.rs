@@ -90,6 +90,7 @@ pub struct Metrics {
     looks: Family<LookLabels, Counter>,
     endpoints: Family<StateLabels, Gauge>,
     sessions: Gauge,
+    writes: Family<ResultLabel, Counter>,
     pub swaps: Counter,
     pub filter_faults: Counter,
 }
@@ -97,6 +98,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LookLabels {
     source: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
     result: &'static str,
 }
 
@@ -207,7 +213,13 @@ impl Metrics {
         registry.register("discovery_sessions", "Sessions found", metrics.sessions.clone());
         registry.register("discovery_swaps", "Changes of the routes", metrics.swaps.clone());
         registry.register("discovery_filter_faults", "Failures of discovery filters", metrics.filter_faults.clone());
+        registry.register("discovery_publications", "Writes of addresses to tasks, by result", metrics.writes.clone());
         metrics
+    }
+
+    pub fn published(&self, succeeded: bool) {
+        let result = if succeeded { "ok" } else { "error" };
+        self.writes.get_or_create(&ResultLabel { result }).inc();
     }
 
     pub fn looked(&self, source: SourceKind, succeeded: bool) {

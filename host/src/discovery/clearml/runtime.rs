@@ -1,0 +1,185 @@
+//! What a task's runtime asks for. Any user can write it: names, ports and addresses are hostile, and whatever else is in it
+//! (passwords, tokens) isn't looked at.
+//!
+//! An endpoint is recognised by its port's key; `_SERVICE` says little, because the default HTTP and the default TCP endpoint
+//! share it. The default endpoint has bare keys, others `<key>__<name>`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    clearml::Task,
+    discovery::candidates::{Found, Rejection, describe, is_host_label},
+    domain::{Attributes, Candidate, EndpointId, EndpointName, Protocol, SessionId, SourceKind, UpstreamPath},
+};
+
+/// Keys of ours, for what ClearML has no key for; with `__<name>` for a named endpoint.
+mod ours {
+    /// `keep` or `strip`.
+    pub const UPSTREAM_PATH: &str = "_wicketgate_upstream_path";
+    /// A label under the base domain.
+    pub const HOST_LABEL: &str = "_wicketgate_host_label";
+    /// For routing policies: `public`, `company`, ….
+    pub const ACCESS: &str = "_wicketgate_access";
+}
+
+/// Of one session.
+const MOST_ENDPOINTS: usize = 64;
+const MOST_TAGS: usize = 64;
+
+/// Of names and tags, in characters.
+const LONGEST_TEXT: usize = 200;
+
+/// Adds what a task asks for.
+pub fn candidates(task: &Task, queues: &[String], own_hosts: &[String], found: &mut Found) {
+    let Some(session) = SessionId::parse(&task.id) else {
+        found.rejected.push(rejection(&task.id, "", "the task's id isn't 1 to 128 letters, digits, `_` and `-`"));
+        return;
+    };
+    let asked = Asked { task, session, attributes: attributes(task, queues), own_hosts };
+    let endpoints = names(&task.runtime);
+    for (taken, (protocol, name)) in endpoints.iter().enumerate() {
+        let candidate =
+            if taken < MOST_ENDPOINTS { asked.candidate(*protocol, name) } else { Err("too many endpoints".to_owned()) };
+        match candidate {
+            Ok(candidate) => found.candidates.push(candidate),
+            Err(reason) => found.rejected.push(rejection(&task.id, name, &reason)),
+        }
+        if taken == MOST_ENDPOINTS {
+            break;
+        }
+    }
+    if endpoints.is_empty() {
+        // The tag comes in a call of its own, before or after the keys.
+        found.rejected.push(rejection(&task.id, "", "no port in the runtime yet"));
+    }
+}
+
+/// One task and what is the same for all its endpoints.
+struct Asked<'a> {
+    task: &'a Task,
+    session: SessionId,
+    attributes: Attributes,
+    own_hosts: &'a [String],
+}
+
+/// The endpoints whose port is there, HTTP first.
+fn names(runtime: &Map<String, Value>) -> BTreeSet<(Protocol, &str)> {
+    let of = |protocol, key: &'static str| {
+        runtime.keys().filter_map(move |found| {
+            let rest = found.strip_prefix(key)?;
+            let name = if rest.is_empty() { "" } else { rest.strip_prefix("__")? };
+            Some((protocol, name))
+        })
+    };
+    of(Protocol::Http, "_PORT").chain(of(Protocol::Tcp, "external_tcp_port")).collect()
+}
+
+// === impl Asked ===
+
+impl Asked<'_> {
+    fn candidate(&self, protocol: Protocol, name: &str) -> Result<Candidate, String> {
+        // `_PORT__` alone would be another default endpoint.
+        let well_formed = EndpointName::parse(name).filter(|_| !name.is_empty() || self.has_bare(protocol));
+        let parsed = well_formed.ok_or("the endpoint's name isn't 1 to 63 letters, digits, `_` and `-`")?;
+        let (host, port) = match protocol {
+            Protocol::Http => (self.text("_ADDRESS", name), self.port("_PORT", name)?),
+            Protocol::Tcp => self.tcp(name)?,
+        };
+        let host = host.filter(|host| !host.is_empty()).ok_or("no address")?;
+        let mut candidate = Candidate {
+            source: SourceKind::Clearml,
+            id: EndpointId { session: self.session.clone(), name: parsed },
+            protocol,
+            host: host.to_owned(),
+            port,
+            upstream_path: match self.text(ours::UPSTREAM_PATH, name) {
+                Some("keep") => UpstreamPath::Keep,
+                _ => UpstreamPath::Strip,
+            },
+            host_label: self.text(ours::HOST_LABEL, name).map(str::to_ascii_lowercase).filter(|label| is_host_label(label)),
+            attributes: self.attributes.clone(),
+        };
+        if let Some(access) = self.text(ours::ACCESS, name).filter(|access| is_word(access)) {
+            candidate.attributes.set("access", [access]);
+        }
+        describe(&mut candidate);
+        // As far as it's shown: what's too long or odd for an address is refused by the dial rules.
+        candidate.attributes.set("endpoint.address", [shown(&candidate.host)]);
+        Ok(candidate)
+    }
+
+    /// A gateway overwrites the address of a TCP endpoint with its own; the task's own port is then in a third key.
+    fn tcp(&self, name: &str) -> Result<(Option<&str>, u16), String> {
+        let host = self.text("external_address", name);
+        let port = self.port("external_tcp_port", name)?;
+        if host.is_some_and(|host| self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))) {
+            return Err("this gateway routes it already, and the task's own address isn't known any more".into());
+        }
+        let own_port = self.port("upstream_task_port", name).ok();
+        if own_port.is_some_and(|own| own != port) {
+            return Err("another gateway routes it: its address isn't the task's".into());
+        }
+        Ok((host, port))
+    }
+
+    fn has_bare(&self, protocol: Protocol) -> bool {
+        self.task.runtime.contains_key(match protocol {
+            Protocol::Http => "_PORT",
+            Protocol::Tcp => "external_tcp_port",
+        })
+    }
+
+    fn value(&self, key: &str, name: &str) -> Option<&Value> {
+        if name.is_empty() { self.task.runtime.get(key) } else { self.task.runtime.get(&format!("{key}__{name}")) }
+    }
+
+    fn text(&self, key: &str, name: &str) -> Option<&str> {
+        self.value(key, name)?.as_str()
+    }
+
+    /// A number, or its decimal text: clients write both.
+    fn port(&self, key: &str, name: &str) -> Result<u16, String> {
+        let value = self.value(key, name).ok_or("no port")?;
+        let number = match value {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) if (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok()
+            }
+            _ => None,
+        };
+        let port = number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port != 0);
+        port.ok_or_else(|| format!("{key} is {}, expected 1 to 65535", shown(&value.to_string())))
+    }
+}
+
+fn attributes(task: &Task, queues: &[String]) -> Attributes {
+    let mut attributes = Attributes::default();
+    let single = [
+        ("session.name", &task.name),
+        ("session.created", &task.created),
+        ("owner", &task.user),
+        ("company", &task.company),
+        ("project", &task.project),
+    ];
+    for (name, value) in single {
+        attributes.set(name, value.as_deref().filter(|value| !value.is_empty()).map(shown));
+    }
+    attributes.set("queue", queues.iter().map(|queue| shown(queue)));
+    attributes.set("tag", task.tags.iter().take(MOST_TAGS).map(|tag| shown(tag)));
+    attributes
+}
+
+fn rejection(session: &str, endpoint: &str, reason: &str) -> Rejection {
+    Rejection { session: shown(session), endpoint: shown(endpoint), reason: reason.to_owned() }
+}
+
+/// Safe to show: one line, not too long.
+fn shown(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).take(LONGEST_TEXT).collect()
+}
+
+fn is_word(text: &str) -> bool {
+    (1..=63).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
