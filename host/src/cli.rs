@@ -7,7 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Loaded;
+use crate::{config::Loaded, plugin::compile_standard_input};
 
 /// Something failed that was asked for properly.
 pub const FAILED: u8 = 1;
@@ -30,9 +30,25 @@ enum Command {
     },
     /// Run the gateway on this machine alone, with small sessions and two users to try it out. Reads no configuration.
     Demo,
+    /// Compile a component from standard input to standard output; the gateway runs itself so, as a limited child.
+    #[command(hide = true)]
+    CompilePlugin {
+        #[arg(long)]
+        memory_mib: u64,
+        #[arg(long)]
+        cpu_s: u64,
+        #[arg(long)]
+        priority: Priority,
+    },
     /// Work with configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Priority {
+    Lowest,
+    Normal,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,6 +81,10 @@ pub fn main(start: impl FnOnce(Start) -> Result<(), Box<dyn std::error::Error>>)
     match Cli::parse().command {
         Command::Run { source } => run::configured(source.config.as_deref(), start),
         Command::Demo => run::finish(start(Start::Demo)),
+        Command::CompilePlugin { memory_mib, cpu_s, priority } => {
+            let compiled = compile_standard_input(memory_mib, cpu_s, priority == Priority::Lowest);
+            run::finish(compiled.map_err(Into::into))
+        }
         Command::Config(ConfigCommand::Check { source }) => check::check(source.config.as_deref()),
     }
 }

@@ -18,6 +18,11 @@ pub mod listener;
 pub mod plugin;
 pub mod request;
 pub mod route;
+pub mod run;
 pub mod shutdown;
+pub mod snapshot;
 pub mod telemetry;
 pub mod upstream;
+
+#[cfg(test)]
+mod walls;

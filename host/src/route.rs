@@ -40,8 +40,7 @@ impl RouteTable {
     /// Builds the table. Of two endpoints of one id the first counts. An endpoint whose label another one claims keeps its
     /// path route: labels are declared by sessions, so an id's own label always goes before a declared one, and a label that
     /// two sessions declare is nobody's.
-    pub fn new(endpoints: Vec<Endpoint>) -> Self {
-        let endpoints: Vec<Arc<Endpoint>> = endpoints.into_iter().map(Arc::new).collect();
+    pub fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
         let http = || endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Http);
         let own = unambiguous(http().filter_map(|endpoint| Some((own_label(endpoint)?, endpoint))));
         let taken: HashSet<String> = http().filter_map(|endpoint| own_label(endpoint)).collect();

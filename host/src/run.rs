@@ -1,0 +1,242 @@
+//! The wiring: the only place that knows all rooms. Ports are bound first, so that a busy one is an error before anything has
+//! been started; then workers, discovery, admission and the admin listener run until somebody asks to stop.
+
+mod clearml;
+mod decisions;
+mod keys;
+mod plugin_metrics;
+mod stage;
+mod status;
+mod workers;
+
+use std::{
+    error::Error,
+    net::SocketAddr,
+    num::NonZero,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use prometheus_client::registry::Registry;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::LocalSet,
+    time::Instant,
+};
+
+use self::{clearml::ApiServer, decisions::WorkerDecisions, stage::ControlStage, status::GatewayStatus, workers::Workers};
+use crate::{
+    admin::{self, Admin},
+    admission::{self, Activate, Admission, AdmissionStatus, Loader},
+    auth::{Mint, Pages},
+    cli::Start,
+    config::{Config, SecretEncoding},
+    demo,
+    discovery::{self, Assembler, Board, NewPlugins, dial::DialRules, dial::Resolver},
+    domain::SourceKind,
+    listener::{self, Drain, Slots},
+    plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, key_set::KeySet},
+    request::{self, Gateway, Settings},
+    shutdown,
+    snapshot::Snapshots,
+    telemetry, upstream,
+};
+
+type Failure = Box<dyn Error>;
+
+/// Names that are resolved at a time, and how long one may take.
+const RESOLUTIONS: usize = 16;
+const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often the file of sessions is read even when no change was notified.
+const FILE_POLL: Duration = Duration::from_secs(10);
+/// How long requests and open sockets may go on after the gateway was asked to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Runs the gateway on this thread until it's asked to stop.
+///
+/// # Errors
+/// Whatever keeps it from starting: a busy port, a bad key, no Wasm engine.
+pub fn run(start: Start) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        match start {
+            Start::Configured(loaded) => serve(&loaded.config, || Ok(())).await,
+            Start::Demo => {
+                let (loaded, directory) = demo::prepare().await?;
+                telemetry::start_log(&loaded.config.log)?;
+                serve(&loaded.config, || demo::introduce(&directory)).await
+            }
+        }
+    })
+}
+
+async fn serve(config: &Config, once_serving: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+    let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let address = listener::probe(config.http.listen)?;
+    let sockets = (0..workers).map(|_| listener::share(address)).collect::<Result<Vec<_>, _>>()?;
+    let admin_listener = admin::bind(config.admin.listen).await?;
+
+    let mut registry = telemetry::registry();
+    let engine = Arc::new(Engine::new(&config.plugins, workers)?);
+    let snapshots = Arc::new(Snapshots::default());
+    let mint = Arc::new(Mint::new(config)?);
+    let api = ApiServer::new(config)?;
+    let plugins = Plugins::new(config, &engine, &mint, api.as_ref())?;
+
+    let pages = Pages::new(config, Arc::clone(&mint), api.as_ref().map(ApiServer::login));
+    pages.register(&mut registry);
+    let gateway = Arc::new(Gateway {
+        settings: Settings::new(config),
+        pages: Arc::new(pages),
+        metrics: request::Metrics::register(&mut registry),
+        upstream_metrics: upstream::Metrics::register(&mut registry),
+    });
+    let (drain, draining) = watch::channel(Drain::default());
+    let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, draining)?);
+    let (board, discovery) = start_discovery(config, address, &engine, &snapshots, api.as_ref(), &mut registry).await;
+    let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
+
+    let (trigger, mut stop) = shutdown::channel();
+    let status = Arc::new(GatewayStatus { board, admission, snapshots });
+    let admin = Arc::new(Admin::new(&config.admin, status, Arc::new(registry)));
+    let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
+    let signals = tokio::task::spawn_local(async move { shutdown::listen(&trigger).await });
+
+    tracing::info!(%address, admin = %config.admin.listen, workers = workers.count(), "serving");
+    once_serving()?;
+    stop.draining().await;
+    let _ = drain.send(Drain::Until(Instant::now() + DRAIN));
+    tokio::select! {
+        () = workers.ended() => {}
+        () = stop.hurrying() => {}
+    }
+    signals.abort();
+    admin.abort();
+    Ok(())
+}
+
+/// Starts the sources and the assembler. Answers its board, and where plugin sets are handed in.
+async fn start_discovery(
+    config: &Config,
+    address: SocketAddr,
+    engine: &Arc<Engine>,
+    snapshots: &Arc<Snapshots>,
+    api: Option<&ApiServer>,
+    registry: &mut Registry,
+) -> (Arc<Board>, mpsc::Sender<NewPlugins<PluginSet>>) {
+    let sources =
+        api.iter().map(|_| SourceKind::Clearml).chain(config.discovery.file.iter().map(|_| SourceKind::File)).collect::<Vec<_>>();
+    let own_ports = vec![address.port(), config.admin.listen.port()];
+    let rules = Arc::new(DialRules::new(config.discovery.dial.networks.clone(), own_ports, clearml::addresses(config).await));
+    let stage = ControlStage { worker: plugin::Worker::new(Arc::clone(engine)), snapshots: Arc::clone(snapshots) };
+    let resolver = Resolver::new(RESOLUTIONS, RESOLUTION_TIMEOUT);
+    let metrics = discovery::Metrics::register(registry);
+    let (assembler, inbox) = Assembler::new(stage, rules, resolver, sources, metrics.clone());
+    let board = assembler.board();
+    if let Some(api) = api {
+        api.start(config, inbox.reports.clone(), assembler.assembled(), metrics);
+    }
+    tokio::task::spawn_local(assembler.run());
+    if let Some(path) = &config.discovery.file {
+        tokio::task::spawn_local(discovery::file::run(path.clone(), FILE_POLL, inbox.reports.clone()));
+    }
+    (board, inbox.plugins)
+}
+
+/// What admission needs, made before anything runs.
+struct Plugins {
+    loader: Loader,
+    source: admission::Source,
+}
+
+// === impl Plugins ===
+
+impl Plugins {
+    fn new(config: &Config, engine: &Arc<Engine>, mint: &Mint, api: Option<&ApiServer>) -> Result<Self, Failure> {
+        let gateway = KeySet::secret("gateway", mint.key().reveal(), SecretEncoding::Raw)?;
+        let key_sets = Arc::new(keys::key_sets(config, gateway)?);
+        keys::keep_all_fresh(&key_sets);
+        let context = DecisionContext {
+            facts: Facts::new(api.map(ApiServer::facts), tokio::runtime::Handle::current()),
+            hosts: known_hosts(config),
+            cache: config.plugins.cache.clone(),
+        };
+        let loader = Loader {
+            engine: Arc::clone(engine),
+            compiler: Compiler::new(std::env::current_exe()?, &config.plugins),
+            key_sets,
+            context: Arc::new(context),
+            limits: config.plugins.clone(),
+            next_generation: AtomicU64::new(1),
+            last: Default::default(),
+        };
+        let source = match &config.plugins.directory {
+            Some(path) => admission::Source::Directory { path: path.clone(), poll: Duration::from_secs(config.plugins.poll_s) },
+            None => {
+                let mut cookies = vec![config.login.cookie.clone()];
+                cookies.extend(config.login.accept_cookies.iter().cloned());
+                admission::Source::Builtin { cookies }
+            }
+        };
+        Ok(Self { loader, source })
+    }
+
+    /// Starts admission. A set becomes the one that decides when every worker has it ready and discovery has judged all
+    /// candidates by its filters.
+    fn start(
+        self,
+        workers: Arc<Workers>,
+        discovery: mpsc::Sender<NewPlugins<PluginSet>>,
+        registry: &mut Registry,
+    ) -> AdmissionStatus {
+        let status = AdmissionStatus::default();
+        registry.register_collector(Box::new(plugin_metrics::PluginMetrics(status.clone())));
+        let activate: Activate = Box::new(move |set| {
+            let (workers, discovery) = (Arc::clone(&workers), discovery.clone());
+            Box::pin(async move {
+                workers.prepare(&set).await?;
+                let (taken, answer) = oneshot::channel();
+                let gone = || "discovery has ended".to_owned();
+                discovery.send(NewPlugins { plugins: set, taken }).await.map_err(|_| gone())?;
+                answer.await.map_err(|_| gone())
+            })
+        });
+        let metrics = admission::Metrics::register(registry);
+        let admission = Admission { loader: self.loader, source: self.source, activate, status: status.clone(), metrics };
+        tokio::task::spawn_local(admission.run());
+        status
+    }
+}
+
+fn start_workers(
+    engine: &Arc<Engine>,
+    snapshots: &Arc<Snapshots>,
+    gateway: Arc<Gateway>,
+    sockets: Vec<std::net::TcpListener>,
+    draining: watch::Receiver<Drain>,
+) -> Result<Workers, Failure> {
+    let slots = Slots::new(gateway.settings.connections);
+    let snapshots = Arc::clone(snapshots);
+    let serve = move |socket: std::net::TcpListener, worker: Rc<plugin::Worker>| {
+        let decisions = WorkerDecisions { snapshots: Arc::clone(&snapshots), worker };
+        let worker = request::Worker::new(Arc::clone(&gateway), decisions);
+        let (slots, draining) = (slots.clone(), draining.clone());
+        async move {
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(listener) => listener::serve_worker(worker, listener, slots, draining).await,
+                Err(error) => tracing::error!(%error, "a worker's listener can't be used"),
+            }
+        }
+    };
+    Ok(Workers::start(engine, sockets, serve)?)
+}
+
+/// Hosts that people may be sent to: the gateway's, its sessions', and the API server's.
+fn known_hosts(config: &Config) -> KnownHosts {
+    let mut hosts = KnownHosts::default();
+    hosts.names.extend(config.public_url.as_ref().map(|url| url.host().to_owned()));
+    hosts.names.extend(config.clearml.as_ref().and_then(|clearml| clearml.api_url.host_str().map(str::to_owned)));
+    hosts.suffix = config.base_domain.as_ref().map(|domain| format!(".{domain}"));
+    hosts
+}

@@ -1,0 +1,90 @@
+//! The API server for the rooms that ask it: one client behind the seams of discovery, facts and logging in.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    auth::LoginServer,
+    clearml::{Client, Error},
+    config::Config,
+    discovery::{self, Assembled, Report, clearml::Source, publish::Publisher},
+    domain::{
+        Credential,
+        facts::{Asked, FactSource},
+    },
+};
+
+/// One API server.
+pub struct ApiServer {
+    client: Arc<Client>,
+}
+
+/// Logging in by the client.
+struct People(Arc<Client>);
+
+// === impl ApiServer ===
+
+impl ApiServer {
+    /// None when no server is configured. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When TLS or the proxy can't be set up.
+    pub fn new(config: &Config) -> Result<Option<Self>, Error> {
+        let client = config.clearml.as_ref().map(Client::new).transpose()?;
+        Ok(client.map(|client| Self { client: Arc::new(client) }))
+    }
+
+    pub fn facts(&self) -> Arc<dyn FactSource> {
+        Arc::new(Arc::clone(&self.client))
+    }
+
+    pub fn login(&self) -> Arc<dyn LoginServer> {
+        Arc::new(People(Arc::clone(&self.client)))
+    }
+
+    /// Starts looking for sessions, and writing their addresses back.
+    pub fn start(
+        &self,
+        config: &Config,
+        reports: mpsc::Sender<Report>,
+        assembled: watch::Receiver<Assembled>,
+        metrics: discovery::Metrics,
+    ) {
+        let Some(clearml) = &config.clearml else { return };
+        let own_hosts = config.tcp.address.iter().cloned().collect();
+        let (source, observed) = Source::new(Arc::clone(&self.client), clearml, own_hosts, reports);
+        tokio::task::spawn_local(source.run());
+        if clearml.publish {
+            let publisher = Publisher::new(Arc::clone(&self.client), config, metrics);
+            tokio::task::spawn_local(publisher.run(assembled, observed));
+        }
+    }
+}
+
+/// Where the API server is: no session is dialled there. A name that doesn't resolve now protects nothing, and is said.
+pub async fn addresses(config: &Config) -> Vec<SocketAddr> {
+    let Some(url) = config.clearml.as_ref().map(|clearml| &clearml.api_url) else { return Vec::new() };
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
+    match tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            tracing::warn!(host, %error, "the API server's name doesn't resolve: its address isn't kept from being dialled");
+            Vec::new()
+        }
+    }
+}
+
+// === impl LoginServer ===
+
+impl LoginServer for People {
+    fn login(&self, user: String, password: Credential, lifetime_s: u64) -> Asked<Option<Credential>> {
+        let client = Arc::clone(&self.0);
+        Box::pin(async move { client.login_person(&user, &password, lifetime_s).await.map_err(|error| error.to_string()) })
+    }
+
+    fn check(&self, token: Credential) -> Asked<bool> {
+        let client = Arc::clone(&self.0);
+        Box::pin(async move { client.person(&token).await.map(|person| person.is_ok()).map_err(|error| error.to_string()) })
+    }
+}

@@ -1,0 +1,56 @@
+//! From the configuration's keys to key sets, and the tasks that keep them fresh.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::{Config, KeySet as Configured},
+    plugin::key_set::{KeySet, KeySets, keep_fresh},
+};
+
+/// A key set can't be made: which, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("key_sets.{name}: {why}")]
+pub struct KeySetError {
+    name: String,
+    why: String,
+}
+
+/// The answers of introspection hold for so long where nothing else is configured: a logout is seen after this time.
+const INTROSPECTION_HOLDS: Duration = Duration::from_secs(10);
+
+/// All key sets: `gateway` for the gateway's own logins, `clearml` for the API server, and the configured ones.
+pub fn key_sets(config: &Config, gateway: KeySet) -> Result<KeySets, KeySetError> {
+    let mut sets = KeySets::default();
+    sets.insert(gateway);
+    if let Some(clearml) = &config.clearml {
+        sets.insert(match &clearml.token_secret {
+            None => KeySet::introspect("clearml", INTROSPECTION_HOLDS),
+            Some(secret) => KeySet::secret("clearml", secret.reveal(), clearml.token_secret_encoding)
+                .map_err(|why| KeySetError { name: "clearml".into(), why })?,
+        });
+    }
+    for (name, set) in &config.key_sets {
+        if name == "gateway" {
+            let why = "found a set of the gateway's own name, expected another name".into();
+            return Err(KeySetError { name: name.clone(), why });
+        }
+        sets.insert(match set {
+            Configured::Secret { secret, encoding } => {
+                KeySet::secret(name, secret.reveal(), *encoding).map_err(|why| KeySetError { name: name.clone(), why })?
+            }
+            Configured::Jwks { source, algorithms, refresh_s } => {
+                KeySet::jwks(name, source.clone(), algorithms, Duration::from_secs(*refresh_s))
+            }
+            Configured::Introspect { cache_s } => KeySet::introspect(name, Duration::from_secs(*cache_s)),
+        });
+    }
+    Ok(sets)
+}
+
+/// Starts a task for each set that comes from elsewhere.
+pub fn keep_all_fresh(sets: &KeySets) {
+    let client = reqwest::Client::new();
+    for set in sets.iter().filter(|set| set.refresh().is_some()) {
+        tokio::spawn(keep_fresh(Arc::clone(set), client.clone()));
+    }
+}
