@@ -1,5 +1,6 @@
 """CPU time per request of one process under a closed loop, in interleaved rounds. Knows nothing of what the process is."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -39,13 +40,20 @@ def spread(values):
     return Spread(statistics.median(values), low, high)
 
 
-def cpu_ns(pid):
-    """Time on CPU of all threads of a process so far: the first field of schedstat."""
-    total = 0
+def thread_ns(pid):
+    """Time on CPU of each thread of a process so far: the first field of schedstat."""
+    times = {}
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as stat:
-            total += int(stat.read().split()[0])
-    return total
+        # A thread of a pool may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as stat:
+                times[task] = int(stat.read().split()[0])
+    return times
+
+
+def since(before, pid):
+    """What the threads of a process used since; one that ended counts as nothing, not as less."""
+    return sum(now - before.get(task, 0) for task, now in thread_ns(pid).items())
 
 
 def machine_ns():
@@ -81,13 +89,12 @@ def load(port, seconds, core):
 def sample(peer, origin, seconds, core):
     """One peer's turn; the others are stopped."""
     peer.go_on()
-    def mine():
-        return own_ns() + cpu_ns(origin.process.pid)
-
-    before, own, machine, began = cpu_ns(peer.process.pid), mine(), machine_ns(), time.monotonic()
+    proxy, source = peer.process.pid, origin.process.pid
+    before, source_before = thread_ns(proxy), thread_ns(source)
+    own, machine, began = own_ns(), machine_ns(), time.monotonic()
     requests = load(peer.port, seconds, core)
-    wall, used = time.monotonic() - began, cpu_ns(peer.process.pid) - before
-    others = machine_ns() - machine - (mine() - own) - used
+    wall, used = time.monotonic() - began, since(before, proxy)
+    others = machine_ns() - machine - (own_ns() - own) - since(source_before, source) - used
     peer.stop()
     return Sample(requests, used / requests / 1e3, requests / wall, used / 1e9 / wall, max(others, 0.0) / 1e9 / wall)
 

@@ -95,8 +95,9 @@ class Peer:
 class Stage:
     """The origin and the peers, started one after another into one folder; all are ended when it closes."""
 
-    def __init__(self, folder, proxy_core, load_core, gateway):
-        self.folder, self.proxy_core, self.load_core, self.gateway = folder, proxy_core, load_core, gateway
+    def __init__(self, folder, proxy_core, load_core, gateway, plugins):
+        self.folder, self.proxy_core, self.load_core = folder, proxy_core, load_core
+        self.gateway, self.plugins = gateway, plugins
         self.started, self.origin_port = [], free_port()
         (folder / "secret").write_text(traffic.SECRET)
 
@@ -138,7 +139,7 @@ class Stage:
     def _gateway(self, name, title, cache):
         port = free_port()
         self._config("sessions.yaml", "sessions.yaml")
-        config = self._config("gateway.yaml", f"{name}.yaml", PORT=port, ADMIN_PORT=free_port(), CACHE=cache)
+        config = self._config("gateway.yaml", f"{name}.yaml", PORT=port, ADMIN_PORT=free_port(), CACHE=cache, PLUGINS=self.plugins)
         return self._start(name, title, [self.gateway, "run", "--config", config], port, self.proxy_core)
 
     def _config(self, template, name, **places):
