@@ -25,4 +25,6 @@ pub mod telemetry;
 pub mod upstream;
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod walls;

@@ -94,6 +94,12 @@ impl RouteTable {
     }
 }
 
+impl FromIterator<Endpoint> for RouteTable {
+    fn from_iter<I: IntoIterator<Item = Endpoint>>(endpoints: I) -> Self {
+        Self::new(endpoints.into_iter().map(Arc::new).collect())
+    }
+}
+
 // === impl Route ===
 
 impl Route {

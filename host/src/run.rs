@@ -63,6 +63,8 @@ pub fn run(start: Start) -> Result<(), Failure> {
         match start {
             Start::Configured(loaded) => serve(&loaded.config, || Ok(())).await,
             Start::Demo => {
+                // Before its files are written: another demonstration may be running on them.
+                listener::probe(demo::address())?;
                 let (loaded, directory) = demo::prepare().await?;
                 telemetry::start_log(&loaded.config.log)?;
                 serve(&loaded.config, || demo::introduce(&directory)).await

@@ -9,8 +9,8 @@ use std::{
 /// Rooms by floor, from the ground. A room imports from floors below, and from itself.
 const FLOORS: [&[&str]; 8] = [
     &["domain"],
-    &["config", "shutdown"],
-    &["error", "telemetry", "plugin", "clearml", "upstream"],
+    &["config", "error", "shutdown"],
+    &["telemetry", "plugin", "clearml", "upstream"],
     &["admission", "route"],
     &["snapshot"],
     &["discovery", "request"],
@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 8] = [
     &["listener", "admin", "demo"],
 ];
 /// The roof, which may see everything.
-const ROOF: [&str; 5] = ["run", "cli", "lib", "main", "walls"];
+const ROOF: [&str; 6] = ["run", "cli", "lib", "main", "walls", "examples"];
 
 /// A word with the rooms that may say it.
 const WALLS: [(&str, &[&str]); 5] = [

@@ -8,6 +8,7 @@ use super::{
     PluginName,
     bindings::v0_1::{jwt, log, types},
     facts::Answer,
+    instance::Budget,
     key_set::{KeySet, LONGEST_TOKEN, Refusal, Requirements, Verified, select_claims},
 };
 use crate::domain::{Credential, Timestamp, facts::Introspection};
@@ -38,6 +39,8 @@ pub struct CallState {
     /// The token that verified last.
     pub verified: Option<VerifiedToken>,
     pub log_lines: u32,
+    /// What is left of the call's time.
+    pub budget: Budget,
 }
 
 pub struct VerifiedToken {
@@ -79,7 +82,7 @@ impl HostState {
 
 impl CallState {
     pub fn at(now: Timestamp) -> Self {
-        Self { now, introspections: Vec::new(), verified: None, log_lines: 0 }
+        Self { now, introspections: Vec::new(), verified: None, log_lines: 0, budget: Budget::new(0) }
     }
 
     fn introspected(&self, token: &str, requirements: &Requirements) -> Result<Verified, Refusal> {

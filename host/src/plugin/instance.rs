@@ -1,8 +1,11 @@
 //! One running instance of one plugin: its store, its calls, its budget. An instance that didn't return by itself is spent.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::{
     PluginName,
@@ -28,12 +31,24 @@ enum Guest {
     RoutingPolicy(v0_1::RoutingPolicy),
 }
 
-/// The time that is left for a call: it runs from the moment the call was wanted, over instantiation and host calls.
-#[derive(Clone, Copy)]
+/// What a call may take. It counts the processor's time, not the clock's: on a busy machine a call that is waiting for its turn
+/// is no fault of the plugin's, and a 503 would make the shortage worse. The clock only bounds it far above.
+#[derive(Clone, Copy, Debug)]
 pub struct Budget {
     began: Instant,
-    ms: u64,
+    allowance: Duration,
+    /// This thread's processor time when the first half of the allowance was over by the clock. Most calls end before, and
+    /// never pay for reading it.
+    mark: Option<Duration>,
 }
+
+/// The call's budget was used up.
+#[derive(Debug, thiserror::Error)]
+#[error("the budget of {0:?} is used up")]
+struct OverBudget(Duration);
+
+/// By the clock, a call may take so many times its budget.
+const MOST_BUDGETS: u32 = 50;
 
 /// An instance is replaced after so many calls, so that a leak in a guest stays small.
 const MOST_CALLS: u64 = 1_000_000;
@@ -44,14 +59,32 @@ const CONFIGURE_MS: u64 = 100;
 
 impl Budget {
     pub fn new(ms: u64) -> Self {
-        Self { began: Instant::now(), ms }
+        Self { began: Instant::now(), allowance: Duration::from_millis(ms), mark: None }
     }
 
-    fn ticks_left(self) -> u64 {
-        let spent = self.began.elapsed().as_millis() as u64;
-        // The tick under way counts: a deadline of one could strike at once.
-        (self.ms.saturating_sub(spent) / TICK.as_millis() as u64) + 1
+    fn half(&self) -> Duration {
+        self.allowance / 2
     }
+
+    /// At the end of the first half: notes the processor's time. From then on: whether there is some left.
+    fn look(&mut self) -> Result<Duration, OverBudget> {
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let spent = Duration::try_from(spent).unwrap_or_default();
+        let Some(mark) = self.mark else {
+            self.mark = Some(spent);
+            return Ok(self.half());
+        };
+        let used = spent.saturating_sub(mark);
+        if used >= self.half() || self.began.elapsed() >= self.allowance * MOST_BUDGETS {
+            return Err(OverBudget(self.allowance));
+        }
+        Ok(self.half() - used)
+    }
+}
+
+/// A time in epoch ticks; the tick under way counts, since a deadline of none could strike at once.
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX) + 1
 }
 
 // === impl Instance ===
@@ -63,8 +96,12 @@ impl Instance {
         let mut store = Store::new(engine.wasm(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(call_output_bytes());
-        store.set_epoch_deadline(CONFIGURE_MS);
+        store.epoch_deadline_callback(|mut context| {
+            let left = context.data_mut().call.budget.look()?;
+            Ok(UpdateDeadline::Continue(ticks(left)))
+        });
         store.data_mut().call = CallState::at(now);
+        begin_budget(&mut store, Budget::new(CONFIGURE_MS));
         let guest = match &plugin.pre {
             Pre::DiscoveryFilter(pre) => pre.instantiate(&mut store).map(Guest::DiscoveryFilter),
             Pre::Authenticator(pre) => pre.instantiate(&mut store).map(Guest::Authenticator),
@@ -99,7 +136,7 @@ impl Instance {
 
     /// Calls `configure` and parses what it declares.
     pub fn configure(&mut self, plugin: &Plugin) -> Result<Declaration, LoadError> {
-        self.store.set_epoch_deadline(CONFIGURE_MS);
+        begin_budget(&mut self.store, Budget::new(CONFIGURE_MS));
         let config = &plugin.spec.config;
         let answer = match &self.guest {
             Guest::DiscoveryFilter(guest) => guest.wicketgate_plugin_discovery().call_configure(&mut self.store, config),
@@ -155,7 +192,7 @@ impl Instance {
     fn begin(&mut self, call: CallState, budget: Budget) {
         self.calls += 1;
         self.store.data_mut().call = call;
-        self.store.set_epoch_deadline(budget.ticks_left());
+        begin_budget(&mut self.store, budget);
     }
 
     fn answer<T>(&self, answer: wasmtime::Result<Result<T, types::Error>>) -> Result<T, Fault> {
@@ -177,12 +214,18 @@ impl Instance {
     }
 }
 
+fn begin_budget(store: &mut Store<HostState>, budget: Budget) {
+    store.set_epoch_deadline(ticks(budget.half()));
+    store.data_mut().call.budget = budget;
+}
+
 fn fault(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
     let kind = if error.downcast_ref::<OverMemory>().is_some() {
         FaultKind::Memory
+    } else if error.downcast_ref::<OverBudget>().is_some() {
+        FaultKind::Deadline
     } else {
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => FaultKind::Deadline,
             Some(_) => FaultKind::Trap,
             // What isn't a trap of the guest's code is its answer: too much of it, or malformed.
             None => FaultKind::Output,

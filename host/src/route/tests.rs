@@ -93,7 +93,7 @@ fn paths_that_mean_one_thing_pass() {
 fn only_http_endpoints_get_routes() {
     let mut tcp = endpoint("t2", "", None);
     tcp.protocol = Protocol::Tcp;
-    let table = RouteTable::new(vec![endpoint("t1", "", None), endpoint("t1", "api", None), tcp]);
+    let table = RouteTable::from_iter(vec![endpoint("t1", "", None), endpoint("t1", "api", None), tcp]);
     assert!(table.by_segment("t2").is_none());
     assert!(table.by_label("t2").is_none());
     assert_eq!(table.by_segment("t1.api").unwrap().prefix.as_ref(), "/service/t1.api");
@@ -105,7 +105,7 @@ fn only_http_endpoints_get_routes() {
 
 #[test]
 fn a_label_leads_to_the_one_endpoint_that_claims_it() {
-    let table = RouteTable::new(vec![endpoint("T1", "", Some("notebook")), endpoint("t2", "api", None)]);
+    let table = RouteTable::from_iter(vec![endpoint("T1", "", Some("notebook")), endpoint("t2", "api", None)]);
     assert_eq!(labelled(&table, "t1").as_deref(), Some("T1"));
     assert_eq!(labelled(&table, "notebook").as_deref(), Some("T1"));
     assert_eq!(labelled(&table, "t2--api").as_deref(), Some("t2.api"));
@@ -114,7 +114,7 @@ fn a_label_leads_to_the_one_endpoint_that_claims_it() {
 
 #[test]
 fn nobody_declares_a_label_away_from_another_session() {
-    let table = RouteTable::new(vec![
+    let table = RouteTable::from_iter(vec![
         endpoint("victim", "", None),
         endpoint("thief", "", Some("victim")),
         endpoint("a", "", Some("shared")),

@@ -51,7 +51,7 @@ impl Somebody {
         };
         let who = Ok(who.map_or(Identity::Anonymous, |name| Identity::Principal(Arc::new(principal(name)))));
         let may = may.iter().map(|segment| (*segment).to_owned()).collect();
-        Self { routes: RouteTable::new(endpoints), who, may, asked: Cell::new(0) }
+        Self { routes: RouteTable::from_iter(endpoints), who, may, asked: Cell::new(0) }
     }
 }
 

@@ -96,9 +96,8 @@ pub fn endpoint(key: &Key, entry: &Entry, holders: &Holders) -> Option<Endpoint>
     let (Some(keeping), Place::At(upstream)) = (entry.judged.keeps(), &entry.place) else { return None };
     let candidate = &entry.candidate;
     let mut attributes = candidate.attributes.clone();
-    if let Some(access) = &keeping.access {
-        attributes.set("access", [access.as_str()]);
-    }
+    // Who may enter is what the filters say, or nothing: a session's own claim would open somebody else's policy.
+    attributes.set("access", keeping.access.iter().filter(|access| !access.is_empty()).map(String::as_str));
     for (name, values) in keeping.labels.iter() {
         attributes.set(name, values.iter().cloned());
     }

@@ -144,7 +144,7 @@ impl Setup {
             host_label: None,
             attributes: Attributes::default(),
         };
-        let routes = RouteTable::new(vec![
+        let routes = RouteTable::from_iter(vec![
             endpoint("t1", "", UpstreamPath::Strip),
             endpoint("t1", "api", UpstreamPath::Strip),
             endpoint("keep", "", UpstreamPath::Keep),
