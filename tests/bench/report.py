@@ -9,31 +9,33 @@ import time
 from measure import CONNECTIONS, spread
 import traffic
 
-# Cores that others may have before figures are not to be kept.
+# Cores that others may have, and load average before, in figures that are to be kept.
 MOST_OTHERS = 0.1
+MOST_LOAD = 0.5
 # Of the gateway with a warm cache: at most so many times a peer's CPU time.
 GOALS = [("warm", "nginx", 1.35), ("warm", "lua", 0.60)]
 
 
-def machine(gateway):
+def machine(gateway, load_before):
     """What it ran on, for the reader who compares."""
     cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo", encoding="utf-8").read())
-    load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
     versions = [said("nginx", "-v"), said("wrk", "--version").split(" [")[0], said(gateway, "--version") if gateway else ""]
     return [
         f"- {time.strftime('%Y-%m-%d')}, {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
-        f"load average at the end {load}",
+        f"load average before {load_before:.1f}",
         f"- {'; '.join(version for version in versions if version)}",
         f"- {CONNECTIONS} connections, keep-alive, closed loop; 14 request headers, a token of {len(traffic.token())} bytes, "
         f"an answer of {len(traffic.BODY)} bytes",
     ]
 
 
-def quiet(samples):
-    """Whether the machine had anything else to do: then caches are cold and figures high, for all and not alike."""
+def quiet(samples, load_before):
+    """Whether the machine had anything else to do: then caches are cold and figures high, for all and not alike. Others that
+    had to wait for us disturb as well, so what they got isn't all that counts."""
     others = spread([one.others for mine in samples.values() for one in mine]).median
-    verdict = "quiet enough" if others <= MOST_OTHERS else "**too busy: measure again when it's quiet**"
-    return f"- other processes had {others:.2f} cores meanwhile: {verdict}"
+    busy = others > MOST_OTHERS or load_before > MOST_LOAD
+    verdict = "**busy: measure again when it's quiet**" if busy else "quiet enough"
+    return f"- other processes had {others:.2f} cores meanwhile; with the load average before: {verdict}"
 
 
 def table(peers, samples):
@@ -54,12 +56,13 @@ def table(peers, samples):
 
 
 def goals(samples):
-    """A sentence for each goal that could be judged."""
+    """A sentence for each goal that could be judged. With quartiles on both sides of the goal nothing is decided."""
     told = []
     for name, base, most in GOALS:
         if samples.get(name) and samples.get(base):
-            found = ratio(samples, name, base).median
-            told.append(f"- {name} / {base}: {found:.2f}, goal at most {most:.2f}: {'met' if found <= most else '**missed**'}")
+            found = ratio(samples, name, base)
+            verdict = "met" if found.high <= most else "**missed**" if found.low > most else "**undecided**"
+            told.append(f"- {name} / {base}: {found.median:.2f} ({found.low:.2f}–{found.high:.2f}), goal at most {most:.2f}: {verdict}")
     return told
 
 
