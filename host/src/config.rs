@@ -19,8 +19,6 @@ mod secret;
 mod tcp;
 
 #[cfg(test)]
-mod documents;
-#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,9 @@
 //! `config check`: whether a configuration can be used, and what it comes to under the environment.
 
-use std::{io::Write, path::Path, process::ExitCode};
+use std::{error::Error, io::Write, path::Path, process::ExitCode};
+
+use serde_json::Value;
+use url::Url;
 
 use super::{BAD_CONFIGURATION, FAILED, run::complain};
 use crate::config::{self, Environment, Loaded};
@@ -12,7 +15,7 @@ pub(super) fn check(file: Option<&Path>) -> ExitCode {
     };
     let shown = match effective(&loaded) {
         Ok(shown) => shown,
-        Err(error) => return complain(FAILED, &error),
+        Err(error) => return complain(FAILED, error.as_ref()),
     };
     let mut stderr = std::io::stderr().lock();
     for notice in &loaded.notices {
@@ -25,8 +28,25 @@ pub(super) fn check(file: Option<&Path>) -> ExitCode {
 }
 
 /// The configuration in force as YAML; a secret is `…`.
-fn effective(loaded: &Loaded) -> Result<String, serde_saphyr::SerializeError> {
-    serde_saphyr::to_string(&loaded.config)
+fn effective(loaded: &Loaded) -> Result<String, Box<dyn Error>> {
+    let mut shown = serde_saphyr::to_string(&loaded.config)?;
+    for url in urls_with_password(&serde_json::to_value(&loaded.config)?) {
+        let mut hidden = url.clone();
+        // A URL that has a password can have another one.
+        let _ = hidden.set_password(Some("hidden"));
+        shown = shown.replace(url.as_str(), hidden.as_str());
+    }
+    Ok(shown)
+}
+
+/// A password in a URL (a proxy's, a key set's) is a secret too.
+fn urls_with_password(value: &Value) -> Vec<Url> {
+    match value {
+        Value::Object(map) => map.values().flat_map(urls_with_password).collect(),
+        Value::Array(items) => items.iter().flat_map(urls_with_password).collect(),
+        Value::String(text) => Url::parse(text).ok().filter(|url| url.password().is_some()).into_iter().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +66,13 @@ mod tests {
         assert!(!shown.contains("hush"), "{shown}");
         assert_eq!(shown.matches('…').count(), 7, "{shown}");
         assert!(!format!("{loaded:?}").contains("hush"));
+    }
+
+    #[test]
+    fn no_password_in_a_url_is_shown() {
+        let loaded = config::parse("key_sets: {sso: {kind: jwks, url: 'https://gate:hush@sso/keys'}}").unwrap();
+        let shown = effective(&loaded).unwrap();
+        assert!(!shown.contains("hush") && shown.contains("https://gate:hidden@sso/keys"), "{shown}");
     }
 
     #[test]

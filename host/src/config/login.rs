@@ -10,6 +10,7 @@ pub struct Login {
     /// The name of the gateway's own cookie.
     pub cookie: String,
     /// Further cookies whose value is a token of the API server: they count when the gateway shares a parent domain with it.
+    /// One that ends in `*` is a prefix.
     pub accept_cookies: Vec<String>,
     /// The cookie is sent over TLS only. Default: whether the public URL is `https`.
     pub secure: Option<bool>,
@@ -52,7 +53,7 @@ impl Default for Login {
         Self {
             cookie: "wicketgate_session".into(),
             // The open-source server's, its chart's and the Enterprise server's.
-            accept_cookies: ["clearml_token_basic", "clearml-token-k8s", "allegro_token"].map(String::from).into(),
+            accept_cookies: ["clearml_token_basic", "clearml-token-k8s", "allegro_token*"].map(String::from).into(),
             secure: None,
             same_site: SameSite::default(),
             secret: None,

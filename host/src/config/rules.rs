@@ -137,8 +137,11 @@ fn check_login(config: &Config) -> Result<(), Broken> {
     if login.cookie.to_ascii_lowercase().starts_with("__") {
         return broken("login.cookie", format!("found {:?}, expected a name without browsers' special prefixes", login.cookie));
     }
-    if let Some(name) = login.accept_cookies.iter().find(|name| !is_cookie_name(name)) {
-        return broken("login.accept_cookies", format!("found {name:?}, expected cookies' names"));
+    if let Some(name) = login.accept_cookies.iter().find(|name| !is_cookie_name(name.strip_suffix('*').unwrap_or(name))) {
+        return broken(
+            "login.accept_cookies",
+            format!("found {name:?}, expected cookies' names, or beginnings of them with `*` behind"),
+        );
     }
     if login.session_hours > LONGEST_SESSION_HOURS {
         return broken("login.session_hours", format!("found {}, expected at most {LONGEST_SESSION_HOURS}", login.session_hours));

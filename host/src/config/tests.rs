@@ -4,6 +4,8 @@ use std::io::Write;
 
 use super::*;
 
+mod documents;
+
 fn under(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -74,6 +76,10 @@ fn an_error_names_the_key_what_was_found_and_what_was_expected() {
             "login: {same_site: none}",
             "gate.yaml:1: login.same_site: found none, which browsers take only with login.secure: expected a public_url with \
              https",
+        ),
+        (
+            "login: {accept_cookies: ['*']}",
+            "gate.yaml:1: login.accept_cookies: found \"*\", expected cookies' names, or beginnings of them with `*` behind",
         ),
         ("- a", "gate.yaml:1: found something else, expected a map of sections (name, http, plugins, …)"),
     ];

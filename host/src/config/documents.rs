@@ -1,1 +1,0 @@
-//! Documents that show configuration are read by the real parser.
