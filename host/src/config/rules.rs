@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, SameSite};
+use super::{Clearml, Config, SameSite};
 
 /// A rule that the configuration breaks.
 pub(super) struct Broken {
@@ -21,21 +21,7 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
     check_level(&config.log.level)?;
     check_limits(config)?;
     check_login(config)?;
-    if let Some(clearml) = &config.clearml {
-        let url = &clearml.api_url;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return broken("clearml.api_url", "found something else, expected an http or https URL of the API server".into());
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return broken(
-                "clearml.api_url",
-                "found a URL with a user or password in it; expected them in access_key and secret_key".into(),
-            );
-        }
-        if clearml.access_key.is_some() != clearml.secret_key.is_some() {
-            return broken("clearml.access_key", "found only one of access_key and secret_key, expected both or neither".into());
-        }
-    }
+    config.clearml.as_ref().map_or(Ok(()), check_clearml)?;
     if let Some(ports) = config.tcp.ports
         && (ports.start == 0 || ports.start > ports.end)
     {
@@ -72,6 +58,34 @@ pub(super) fn notices(config: &Config) -> Vec<String> {
         );
     }
     notices
+}
+
+fn check_clearml(clearml: &Clearml) -> Result<(), Broken> {
+    let url = &clearml.api_url;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return broken("clearml.api_url", "found something else, expected an http or https URL of the API server".into());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return broken(
+            "clearml.api_url",
+            "found a URL with a user or password in it; expected them in access_key and secret_key".into(),
+        );
+    }
+    if clearml.access_key.is_some() != clearml.secret_key.is_some() {
+        return broken("clearml.access_key", "found only one of access_key and secret_key, expected both or neither".into());
+    }
+    // A shorter pause would be an attack on the server.
+    let (poll, longest) = (clearml.poll_ms, clearml.longest_poll_ms);
+    if poll < 100 || longest < poll {
+        return broken(
+            "clearml.poll_ms",
+            format!("found {poll} (and longest_poll_ms {longest}), expected 100 up to longest_poll_ms"),
+        );
+    }
+    if clearml.timeout_ms == 0 || clearml.answer_mib == 0 || clearml.sessions == 0 {
+        return broken("clearml.timeout_ms", "found 0 in it, in answer_mib or in sessions, expected at least 1 each".into());
+    }
+    Ok(())
 }
 
 fn check_name(config: &Config) -> Result<(), Broken> {

@@ -78,6 +78,22 @@ fn an_error_names_the_key_what_was_found_and_what_was_expected() {
              https",
         ),
         (
+            "clearml:\n  api_url: ftp://api",
+            "gate.yaml:2: clearml.api_url: found something else, expected an http or https URL of the API server",
+        ),
+        (
+            "clearml:\n  api_url: http://ada:hush@api",
+            "gate.yaml:2: clearml.api_url: found a URL with a user or password in it; expected them in access_key and secret_key",
+        ),
+        (
+            "clearml:\n  api_url: http://api\n  access_key: hush",
+            "gate.yaml:3: clearml.access_key: found only one of access_key and secret_key, expected both or neither",
+        ),
+        (
+            "clearml:\n  api_url: http://api\n  poll_ms: 0",
+            "gate.yaml:3: clearml.poll_ms: found 0 (and longest_poll_ms 30000), expected 100 up to longest_poll_ms",
+        ),
+        (
             "login: {accept_cookies: ['*']}",
             "gate.yaml:1: login.accept_cookies: found \"*\", expected cookies' names, or beginnings of them with `*` behind",
         ),
