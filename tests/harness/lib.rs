@@ -1,0 +1,44 @@
+//! What integration tests share: a fake of the ClearML API server, upstreams that behave and misbehave, directories as the
+//! kubelet mounts them, and the real gateway as a process. It doesn't know the gateway's crate.
+
+// Whatever goes wrong here fails the test that called it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+pub mod clearml;
+pub mod client;
+pub mod gateway;
+pub mod mount;
+pub mod python;
+pub mod server;
+pub mod upstream;
+
+pub use clearml::Clearml;
+pub use client::{Client, Reply};
+pub use gateway::Gateway;
+pub use mount::ConfigMap;
+pub use upstream::Upstream;
+
+use std::time::Duration;
+
+/// Longer than anything takes on a slow machine; no test waits for so long unless it fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until there's an answer.
+///
+/// # Panics
+/// When there's none in `PATIENCE`.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = std::time::Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}

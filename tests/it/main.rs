@@ -1,0 +1,5 @@
+//! The integration tests: real clients, the real gateway as a process, fakes of what's around it. One binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod clearml;
