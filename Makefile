@@ -7,7 +7,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/release/wicketgate
 .PHONY: demo test bench lint build toolchain clean
 
 build: toolchain
-	$(CARGO) build --release --locked -p wicketgate
+	$(CARGO) build --release --locked --workspace
 
 # A compiler with the target wasm32-unknown-unknown; at once where there is one.
 toolchain:
