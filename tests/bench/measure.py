@@ -63,6 +63,13 @@ def machine_ns():
     return (int(user) + int(nice) + int(system)) * 1e9 / os.sysconf("SC_CLK_TCK")
 
 
+def busy_cores(seconds):
+    """How many cores have something to do while we do nothing."""
+    before, began = machine_ns(), time.monotonic()
+    time.sleep(seconds)
+    return (machine_ns() - before) / 1e9 / (time.monotonic() - began)
+
+
 def own_ns():
     """Time that this process and the load generators so far ran."""
     times = os.times()

@@ -9,33 +9,30 @@ import time
 from measure import CONNECTIONS, spread
 import traffic
 
-# Cores that others may have, and load average before, in figures that are to be kept.
+# Cores that others may have in figures that are to be kept.
 MOST_OTHERS = 0.1
-MOST_LOAD = 0.5
 # Of the gateway with a warm cache: at most so many times a peer's CPU time.
 GOALS = [("warm", "nginx", 1.35), ("warm", "lua", 0.60)]
 
 
-def machine(gateway, load_before):
+def machine(gateway):
     """What it ran on, for the reader who compares."""
     cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo", encoding="utf-8").read())
     versions = [said("nginx", "-v"), said("wrk", "--version").split(" [")[0], said(gateway, "--version") if gateway else ""]
     return [
-        f"- {time.strftime('%Y-%m-%d')}, {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
-        f"load average before {load_before:.1f}",
+        f"- {time.strftime('%Y-%m-%d')}, {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
         f"- {'; '.join(version for version in versions if version)}",
         f"- {CONNECTIONS} connections, keep-alive, closed loop; 14 request headers, a token of {len(traffic.token())} bytes, "
         f"an answer of {len(traffic.BODY)} bytes",
     ]
 
 
-def quiet(samples, load_before):
+def quiet(samples, cores_before):
     """Whether the machine had anything else to do: then caches are cold and figures high, for all and not alike. Others that
-    had to wait for us disturb as well, so what they got isn't all that counts."""
+    had to wait for us disturb as well, so what they had just before counts too."""
     others = spread([one.others for mine in samples.values() for one in mine]).median
-    busy = others > MOST_OTHERS or load_before > MOST_LOAD
-    verdict = "**busy: measure again when it's quiet**" if busy else "quiet enough"
-    return f"- other processes had {others:.2f} cores meanwhile; with the load average before: {verdict}"
+    verdict = "**busy: measure again when it's quiet**" if max(others, cores_before) > MOST_OTHERS else "quiet enough"
+    return f"- other processes had {cores_before:.2f} cores before and {others:.2f} meanwhile: {verdict}"
 
 
 def table(peers, samples):
