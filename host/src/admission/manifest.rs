@@ -125,7 +125,9 @@ impl Manifest {
     /// # Errors
     /// The first key that isn't as expected, in one sentence.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let value: Value = serde_saphyr::from_str(text).map_err(|error| wrong("", format!("not YAML: {error}")))?;
+        // The lines after the first quote the manifest, which may hold what a log shouldn't.
+        let in_words = |error: String| wrong("", format!("not YAML: {}", error.lines().next().unwrap_or_default()));
+        let value: Value = serde_saphyr::from_str(text).map_err(|error| in_words(error.to_string()))?;
         let written: Written = serde_path_to_error::deserialize(&value).map_err(|error| {
             let key = error.path().to_string();
             wrong(if key == "." { String::new() } else { key }, error.into_inner().to_string())
@@ -316,6 +318,7 @@ plugins:
         ];
         for (found, expected) in table {
             assert!(found.starts_with(expected), "{found}\nexpected {expected}…");
+            assert!(!found.contains('\n'), "{found}");
         }
         for text in ["", "[]", "version: 1", "plugins: {}"] {
             assert!(Manifest::parse(text).is_err(), "{text:?}");
