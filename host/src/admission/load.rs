@@ -83,15 +83,19 @@ impl Loader {
             return Err(RefusedSet::Digest { plugin, found: sha256, expected });
         }
         let spec = entry.spec(&self.limits);
-        let same = |plugin: &Arc<Plugin>| plugin.sha256 == sha256 && plugin.spec == spec;
-        let running = self.last.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).find(same);
-        if let Some(running) = running {
-            return Ok(running);
+        let alike: Vec<Arc<Plugin>> = {
+            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.iter().filter_map(Weak::upgrade).filter(|plugin| plugin.sha256 == sha256).collect()
+        };
+        if let Some(same) = alike.iter().find(|plugin| plugin.spec == spec) {
+            return Ok(Arc::clone(same));
         }
-        Plugin::load(&self.engine, &self.compiler, component, spec, &self.key_sets)
-            .await
-            .map(Arc::new)
-            .map_err(|error| RefusedSet::Plugin { plugin: entry.name.clone(), error })
+        let loaded = match alike.first() {
+            // Usually only a configuration changed: that needs no compiler.
+            Some(compiled) => compiled.with_spec(&self.engine, spec, &self.key_sets),
+            None => Plugin::load(&self.engine, &self.compiler, component, spec, &self.key_sets).await,
+        };
+        loaded.map(Arc::new).map_err(|error| RefusedSet::Plugin { plugin: entry.name.clone(), error })
     }
 }
 

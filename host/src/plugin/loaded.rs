@@ -71,6 +71,7 @@ pub struct Plugin {
     pub counts: super::Counts,
     pub(super) key: u64,
     pub(super) pre: Pre,
+    runnable: Component,
     pub(super) verifications: OnceLock<Arc<[Verification]>>,
     pub(super) declaration: OnceLock<Declaration>,
 }
@@ -160,16 +161,36 @@ impl Plugin {
         key_sets: &KeySets,
     ) -> Result<Self, LoadError> {
         let runnable = engine.runnable(compiled).map_err(LoadError::Link)?;
-        check_exports(engine, &runnable, spec.kind)?;
-        check_imports(engine, &runnable, &spec.grants)?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, component);
         let sha256: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self::of(engine, runnable, sha256, component.len(), spec, key_sets)
+    }
+
+    /// The same component with another entry of the manifest: it's configured anew, and needn't be compiled.
+    ///
+    /// # Errors
+    /// As for `load`.
+    pub fn with_spec(&self, engine: &Engine, spec: PluginSpec, key_sets: &KeySets) -> Result<Self, LoadError> {
+        Self::of(engine, self.runnable.clone(), self.sha256.clone(), self.component_bytes, spec, key_sets)
+    }
+
+    fn of(
+        engine: &Engine,
+        runnable: Component,
+        sha256: String,
+        component_bytes: usize,
+        spec: PluginSpec,
+        key_sets: &KeySets,
+    ) -> Result<Self, LoadError> {
+        check_exports(engine, &runnable, spec.kind)?;
+        check_imports(engine, &runnable, &spec.grants)?;
         let plugin = Self {
             name: Arc::new(PluginName { name: spec.name.clone(), digest: sha256[..12].to_owned() }),
             pre: Pre::link(engine, &runnable, spec.kind).map_err(LoadError::Link)?,
+            runnable,
             spec,
             sha256,
-            component_bytes: component.len(),
+            component_bytes,
             counts: super::Counts::default(),
             key: engine.fresh_key(),
             verifications: OnceLock::new(),

@@ -1,0 +1,128 @@
+//! What tests of plugins and of the protocol begin with: a gateway with a plugin directory, one session from a file, and people
+//! whose tokens a configured secret signs.
+
+use std::path::Path;
+
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wicketgate_tests::{Client, ConfigMap, Gateway, Upstream, eventually};
+
+/// Signs the tokens of the key set `people`.
+pub const SECRET: &str = "a secret that is only known to these tests";
+
+/// A plugin directory that can be changed, before a gateway uses it.
+pub struct Site {
+    pub upstream: Upstream,
+    pub plugins: ConfigMap,
+    files: TempDir,
+}
+
+/// Three default plugins.
+pub const DEFAULTS: [&str; 3] = [
+    "{name: filter, kind: discovery-filter, builtin: discovery-filter}",
+    "{name: auth, kind: authenticator, builtin: cookie-auth, grants: {log: true, key_sets: [people]}, \
+     config: {key_sets: [people]}}",
+    "{name: policy, kind: routing-policy, builtin: routing-policy}",
+];
+
+/// What refuses a request to the session: as it is for everybody, with the policy's answer in the header.
+pub const SESSION: &str = "/service/s1/echo";
+
+/// A manifest of these entries.
+pub fn manifest<S: AsRef<str>>(entries: &[S]) -> String {
+    entries.iter().fold("version: 1\nplugins:\n".to_owned(), |text, entry| text + "  - " + entry.as_ref() + "\n")
+}
+
+/// The defaults with one in another's place: `kind` names which.
+pub fn defaults_with(kind: &str, entry: &str) -> String {
+    let wanted = format!("kind: {kind},");
+    manifest(&DEFAULTS.map(|default| if default.contains(&wanted) { entry } else { default }))
+}
+
+/// A token with these claims, which doesn't end unless they say so.
+pub fn token(claims: &Value) -> String {
+    jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+/// Somebody by name.
+pub fn person(name: &str) -> Client {
+    Client::default().bearer(&token(&json!({"sub": name})))
+}
+
+// === impl Site ===
+
+impl Site {
+    /// A session `s1` that belongs to alice and says of itself that it's public.
+    pub fn new<C: AsRef<[u8]>>(plugins: &[(&str, C)]) -> Self {
+        let (upstream, files) = (Upstream::start(), tempfile::tempdir().unwrap());
+        let endpoints = format!("[{{address: 127.0.0.1, port: {}}}]", upstream.port());
+        let sessions = format!("sessions: [{{id: s1, owner: alice, access: public, endpoints: {endpoints}}}]\n");
+        std::fs::write(files.path().join("sessions.yaml"), sessions).unwrap();
+        Self { upstream, plugins: ConfigMap::new(plugins), files }
+    }
+
+    /// The configuration of a gateway at this site.
+    pub fn config(&self) -> String {
+        self.config_without_directory() + &format!("plugins: {{directory: '{}', poll_s: 1}}\n", self.plugins.path().display())
+    }
+
+    pub fn config_without_directory(&self) -> String {
+        let sessions = self.files.path().join("sessions.yaml");
+        format!(
+            "key_sets: {{people: {{kind: secret, secret: '{SECRET}', encoding: raw}}}}\n\
+             discovery: {{file: '{}', dial: {{networks: [127.0.0.0/8]}}}}\n",
+            sessions.display()
+        )
+    }
+
+    /// Mounts a manifest alone.
+    pub fn mount(&mut self, manifest: &str) {
+        self.plugins.replace(&[("plugins.yaml", manifest)]);
+    }
+}
+
+/// A directory with nothing but a manifest.
+pub fn only(manifest: String) -> [(&'static str, String); 1] {
+    [("plugins.yaml", manifest)]
+}
+
+/// The generation that decides.
+pub async fn generation(gateway: &Gateway) -> Option<u64> {
+    gateway.status("/plugins").await["generation"].as_u64()
+}
+
+/// Waits until a set other than this one decides.
+pub async fn swapped(gateway: &Gateway, before: u64) -> u64 {
+    eventually("another plugin set", async || {
+        let status = gateway.status("/plugins").await;
+        assert_eq!(status["refused"], Value::Null);
+        status["generation"].as_u64().filter(|generation| *generation != before)
+    })
+    .await
+}
+
+/// Waits until what's mounted is refused, and answers why.
+pub async fn refused(gateway: &Gateway, earlier: Option<&str>) -> String {
+    eventually("a refusal", async || {
+        let why = gateway.status("/plugins").await["refused"]["why"].as_str()?.to_owned();
+        (Some(why.as_str()) != earlier).then_some(why)
+    })
+    .await
+}
+
+/// Waits until what's mounted is what decides.
+pub async fn settled(gateway: &Gateway) {
+    eventually("the directory's set decides", async || (gateway.status("/plugins").await["refused"] == Value::Null).then_some(()))
+        .await;
+}
+
+/// The gateway's status for `/readyz`.
+pub async fn readiness(gateway: &Gateway) -> u16 {
+    Client::default().get(&format!("{}/readyz", gateway.admin)).await.status.as_u16()
+}
+
+/// The directory that `..data` leads to now.
+pub fn mounted(directory: &Path) -> std::path::PathBuf {
+    directory.join("..data").canonicalize().unwrap()
+}
