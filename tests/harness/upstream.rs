@@ -17,7 +17,7 @@ use crate::server::{Answer, Body, Closed, Server, whole};
 
 /// A running application. Paths may have anything in front:
 /// `…/echo` answers what it got as JSON; `…/events` is a stream of events without an end; `…/slow/<ms>` waits;
-/// `…/status/<code>`; `…/bytes/<n>`; `…/close` closes the connection; everything else is a page that names its path.
+/// `…/socket` switches to a WebSocket (by its header alone) and sends every byte back; `…/status/<code>`; `…/bytes/<n>`; `…/close` closes the connection; everything else is a page that names its path.
 pub struct Upstream {
     server: Server,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -54,6 +54,8 @@ impl Upstream {
 }
 
 async fn serve(log: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Answer {
+    let mut request = request;
+    let upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
     let target = parts.uri.to_string();
@@ -91,6 +93,12 @@ async fn serve(log: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Answer
             let size = usize::try_from(number()).map_err(|_| Closed)?;
             Ok(answer(StatusCode::OK, "application/octet-stream", whole(vec![b'x'; size])))
         }
+        [.., "socket"] => {
+            tokio::task::spawn_local(send_back(upgrade));
+            let switch = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+            let switch = switch.header(header::CONNECTION, "upgrade").header(header::UPGRADE, "websocket");
+            Ok(switch.body(whole("")).unwrap())
+        }
         [.., "close"] => Err(Closed),
         _ => Ok(answer(StatusCode::OK, "text/html", whole(format!("<h1>{}</h1>", parts.uri.path())))),
     }
@@ -98,6 +106,13 @@ async fn serve(log: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Answer
 
 fn answer(status: StatusCode, kind: &str, body: Body) -> Response<Body> {
     Response::builder().status(status).header(header::CONTENT_TYPE, kind).body(body).unwrap()
+}
+
+async fn send_back(upgrade: hyper::upgrade::OnUpgrade) {
+    // Nobody upgraded, or the client has gone: either way there's nothing to send back.
+    let Ok(upgraded) = upgrade.await else { return };
+    let (mut from, mut to) = tokio::io::split(hyper_util::rt::TokioIo::new(upgraded));
+    let _ = tokio::io::copy(&mut from, &mut to).await;
 }
 
 /// An event each 50 ms.

@@ -67,6 +67,14 @@ impl DecisionCache {
         (entry.holds_until > now).then_some(entry)
     }
 
+    /// Forgets what was decided by plugins that are gone: nothing asks for it any more, and it would fill the cache with each
+    /// change of plugins.
+    pub fn forget_all_but(&mut self, live: impl Fn(u64) -> bool) {
+        let is_live = |key: &[u8]| key.first_chunk().is_some_and(|plugin| live(u64::from_be_bytes(*plugin)));
+        self.grants.retain(|key, _| is_live(key));
+        self.denials.retain(|key, _| is_live(key));
+    }
+
     pub fn remember(&mut self, key: &[u8], entry: Entry) {
         let cache = if entry.decision.lets_in() { &mut self.grants } else { &mut self.denials };
         cache.insert(key.into(), entry);
@@ -107,6 +115,18 @@ mod tests {
         assert!(cache.find(b"person", Timestamp(9)).is_some());
         assert!(cache.find(b"person", later).is_none(), "an entry must not be used from its end on");
         assert!(cache.denials.weight() <= 16 << 10);
+    }
+
+    #[test]
+    fn what_a_plugin_decided_that_is_gone_is_forgotten() {
+        let mut cache = DecisionCache::new(&config::DecisionCache::default());
+        let entry = Entry { decision: Decision::Routing(None), holds_until: Timestamp(10) };
+        for plugin in [1_u64, 2] {
+            cache.remember(&plugin.to_be_bytes(), entry.clone());
+        }
+        cache.forget_all_but(|plugin| plugin == 2);
+        assert!(cache.find(&1_u64.to_be_bytes(), Timestamp(1)).is_none());
+        assert!(cache.find(&2_u64.to_be_bytes(), Timestamp(1)).is_some());
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl Worker {
     /// The first plugin that can't be instantiated here, or declares something else than at admission.
     pub fn prepare(&self, set: &PluginSet, kinds: &[Kind]) -> Result<(), Fault> {
         self.slots.borrow_mut().retain(|_, slot| slot.plugin.strong_count() > 0);
+        self.cache.borrow_mut().forget_all_but(|plugin| self.slots.borrow().contains_key(&plugin));
         for plugin in set.plugins().filter(|plugin| kinds.contains(&plugin.spec.kind)) {
             self.replenish(plugin)?;
         }
