@@ -131,7 +131,7 @@ async fn start_discovery(
         api.iter().map(|_| SourceKind::Clearml).chain(config.discovery.file.iter().map(|_| SourceKind::File)).collect::<Vec<_>>();
     let own_ports = vec![address.port(), config.admin.listen.port()];
     let rules = Arc::new(DialRules::new(config.discovery.dial.networks.clone(), own_ports, clearml::addresses(config).await));
-    let stage = ControlStage { worker: plugin::Worker::new(Arc::clone(engine)), snapshots: Arc::clone(snapshots) };
+    let stage = ControlStage::new(plugin::Worker::new(Arc::clone(engine)), Arc::clone(snapshots));
     let resolver = Resolver::new(RESOLUTIONS, RESOLUTION_TIMEOUT);
     let metrics = discovery::Metrics::register(registry);
     let (assembler, inbox) = Assembler::new(stage, rules, resolver, sources, metrics.clone());

@@ -1,25 +1,45 @@
 //! Where discovery meets plugins and the snapshot: the seam that `discovery` asks for.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use crate::{
     discovery::Stage,
     domain::{Candidate, Endpoint, decision::Verdict},
-    plugin::{PluginSet, Worker},
+    plugin::{Fault, Generation, Kind, PluginSet, Worker},
     route::RouteTable,
     snapshot::{Snapshot, Snapshots},
 };
 
 /// The control thread's own instances of the filters, and the snapshot that workers read.
 pub struct ControlStage {
-    pub worker: Worker,
-    pub snapshots: Arc<Snapshots>,
+    worker: Worker,
+    snapshots: Arc<Snapshots>,
+    /// The set whose filters have instances here.
+    prepared: Cell<Option<Generation>>,
+}
+
+// === impl ControlStage ===
+
+impl ControlStage {
+    pub fn new(worker: Worker, snapshots: Arc<Snapshots>) -> Self {
+        Self { worker, snapshots, prepared: Cell::new(None) }
+    }
+
+    /// Makes instances of a set's filters, and lets go of those of earlier sets.
+    fn prepare(&self, plugins: &PluginSet) -> Result<(), Fault> {
+        if self.prepared.get() != Some(plugins.generation()) {
+            self.worker.prepare(plugins, &[Kind::DiscoveryFilter])?;
+            self.prepared.set(Some(plugins.generation()));
+        }
+        Ok(())
+    }
 }
 
 impl Stage for ControlStage {
     type Plugins = PluginSet;
 
     async fn filter(&self, plugins: &PluginSet, candidate: &Candidate) -> Result<Verdict, String> {
+        self.prepare(plugins).map_err(|fault| fault.to_string())?;
         plugins.filter(&self.worker, candidate).await.map_err(|fault| fault.to_string())
     }
 
