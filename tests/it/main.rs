@@ -1,6 +1,6 @@
 //! The integration tests: real clients, the real gateway as a process, fakes of what's around it. One binary.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod clearml;
 mod plugins;

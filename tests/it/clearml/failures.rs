@@ -87,8 +87,8 @@ async fn a_session_that_lies_reaches_nothing_and_harms_nobody() {
         sessions.contains("\"bobs\"").then_some(())
     })
     .await;
-    for number in 0..lies.len() {
-        assert_eq!(bob.get(&gateway.at(&format!("/service/lie{number}/echo"))).await.status, 404, "{}", lies[number]);
+    for (number, lie) in lies.iter().enumerate() {
+        assert_eq!(bob.get(&gateway.at(&format!("/service/lie{number}/echo"))).await.status, 404, "{lie}");
     }
     assert_eq!(alice.get(&gateway.at("/service/good/echo")).await.status, 200);
     let status = gateway.status("/sessions").await.to_string();

@@ -13,10 +13,13 @@ use crate::{
     },
 };
 
+/// A set's name with what was put into use under it.
+type Swap = (String, Vec<Arc<Endpoint>>);
+
 /// What the assembler did: each swap with the set's name and the paths; and each candidate that the filter was asked about.
 #[derive(Clone, Default)]
 struct Fake {
-    swaps: Rc<RefCell<Vec<(String, Vec<Arc<Endpoint>>)>>>,
+    swaps: Rc<RefCell<Vec<Swap>>>,
     asked: Rc<RefCell<Vec<String>>>,
     faults: Rc<RefCell<HashSet<String>>>,
 }
