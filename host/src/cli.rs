@@ -3,11 +3,15 @@
 mod check;
 mod run;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Loaded, plugin::compile_standard_input};
+use crate::{
+    config::Loaded,
+    demo::{self, Place},
+    plugin::compile_standard_input,
+};
 
 /// Something failed that was asked for properly.
 pub const FAILED: u8 = 1;
@@ -29,7 +33,7 @@ enum Command {
         source: Source,
     },
     /// Run the gateway on this machine alone, with small sessions and two users to try it out. Reads no configuration.
-    Demo,
+    Demo(Demo),
     /// Compile a component from standard input to standard output; the gateway runs itself so, as a limited child.
     #[command(hide = true)]
     CompilePlugin {
@@ -67,26 +71,59 @@ struct Source {
     config: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Demo {
+    /// Where the gateway listens: an address of this machine's loopback. Port 0: any that is free.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = loopback)]
+    listen: SocketAddr,
+    /// Where health, metrics and status are, on loopback, too.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090", value_parser = loopback)]
+    admin: SocketAddr,
+    /// Where its files are written anew. Two demonstrations at a time need two directories [default: wicketgate-demo in the
+    /// directory for temporary files].
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+}
+
 /// What the gateway is started as.
 #[derive(Debug)]
 pub enum Start {
     /// Under this configuration; its notices are in the log already.
     Configured(Box<Loaded>),
     /// The demonstration, which brings its own configuration and starts its own log.
-    Demo,
+    Demo(Place),
 }
 
 /// Reads the command line and does what it says. `start` runs the gateway until it's stopped.
 pub fn main(start: impl FnOnce(Start) -> Result<(), Box<dyn std::error::Error>>) -> ExitCode {
     match Cli::parse().command {
         Command::Run { source } => run::configured(source.config.as_deref(), start),
-        Command::Demo => run::finish(start(Start::Demo)),
+        Command::Demo(demo) => run::finish(demo.place().and_then(|place| start(Start::Demo(place)))),
         Command::CompilePlugin { memory_mib, cpu_s, priority } => {
             let compiled = compile_standard_input(memory_mib, cpu_s, priority == Priority::Lowest);
             run::finish(compiled.map_err(Into::into))
         }
         Command::Config(ConfigCommand::Check { source }) => check::check(source.config.as_deref()),
     }
+}
+
+// === impl Demo ===
+
+impl Demo {
+    fn place(self) -> Result<Place, Box<dyn std::error::Error>> {
+        let directory = self.directory.unwrap_or_else(demo::usual_directory);
+        let absolute = std::path::absolute(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        Ok(Place { gateway: self.listen, admin: self.admin, directory: absolute })
+    }
+}
+
+/// The demonstration's passwords stand in its introduction: nobody else may reach it.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "expected an address with a port, as 127.0.0.1:8080".to_owned())?;
+    if !address.ip().is_loopback() {
+        return Err("expected an address of loopback: the demonstration is for this machine alone".into());
+    }
+    Ok(address)
 }
 
 #[cfg(test)]
@@ -107,6 +144,9 @@ mod tests {
             &["wicketgate", "fly"],
             &["wicketgate", "run", "--config"],
             &["wicketgate", "demo", "--config", "x"],
+            &["wicketgate", "demo", "--listen", "8080"],
+            &["wicketgate", "demo", "--listen", "0.0.0.0:8080"],
+            &["wicketgate", "demo", "--admin", "[::]:9090"],
         ] {
             let error = Cli::try_parse_from(bad).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{bad:?}");

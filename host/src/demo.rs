@@ -4,15 +4,23 @@
 mod workload;
 
 use std::{
+    fs::DirBuilder,
     io::{self, Write},
     net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use crate::config::{self, Loaded};
 
-const GATEWAY: &str = "127.0.0.1:8080";
-const ADMIN: &str = "127.0.0.1:9090";
+/// Where the demonstration is, on this machine alone: its passwords are no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub gateway: SocketAddr,
+    pub admin: SocketAddr,
+    /// For its files, which are written anew. Absolute, so that what is printed works from anywhere.
+    pub directory: PathBuf,
+}
 
 /// Session ids with owner, greeting and who may enter besides its owner.
 const SESSIONS: [(&str, &str, &str, Option<&str>); 3] = [
@@ -34,11 +42,17 @@ pub enum DemoError {
     Config(#[from] config::ConfigError),
 }
 
-/// Starts the sessions on the current runtime and answers the gateway's configuration.
-pub async fn prepare() -> Result<(Loaded, PathBuf), DemoError> {
-    let directory = std::env::temp_dir().join("wicketgate-demo");
-    let plugins = directory.join("plugins");
+/// Where its files are unless somebody chooses.
+pub fn usual_directory() -> PathBuf {
+    std::env::temp_dir().join("wicketgate-demo")
+}
+
+/// Starts the sessions on the current runtime and answers the gateway's configuration. To be called when the ports are known
+/// to be free: it overwrites the files of a demonstration that runs in the same directory.
+pub async fn prepare(place: &Place) -> Result<Loaded, DemoError> {
+    let plugins = place.directory.join("plugins");
     let write = |path: PathBuf, text: &str| std::fs::write(&path, text).map_err(|error| DemoError::Directory(path, error));
+    own_directory(&place.directory).map_err(|error| DemoError::Directory(place.directory.clone(), error))?;
     std::fs::create_dir_all(&plugins).map_err(|error| DemoError::Directory(plugins.clone(), error))?;
     write(plugins.join("plugins.yaml"), PLUGINS)?;
 
@@ -53,25 +67,34 @@ pub async fn prepare() -> Result<(Loaded, PathBuf), DemoError> {
             address.port()
         );
     }
-    write(directory.join("sessions.yaml"), &sessions)?;
-    let config = configuration(&directory);
-    write(directory.join("wicketgate.yaml"), &config)?;
-    Ok((config::parse(&config)?, directory))
+    write(place.directory.join("sessions.yaml"), &sessions)?;
+    let config = configuration(place);
+    write(place.directory.join("wicketgate.yaml"), &config)?;
+    Ok(config::parse(&config)?)
+}
+
+/// Makes a directory for this user alone. The usual one is where anybody may make files: one that somebody else prepared is
+/// refused, since whoever writes there decides who enters.
+fn own_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let found = std::fs::symlink_metadata(path)?;
+    let is_mine = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
+    if is_mine { Ok(()) } else { Err(io::Error::other("not a directory that only you may write to; choose one with --directory")) }
 }
 
 /// What a person needs to know, on standard output.
-pub fn introduce(directory: &Path) -> io::Result<()> {
-    let policy = directory.join("plugins/plugins.yaml");
-    let policy = policy.display();
+pub fn introduce(place: &Place) -> io::Result<()> {
+    let Place { gateway, admin, directory } = place;
+    let policy = shell_word(&directory.join("plugins/plugins.yaml"));
     write!(
         io::stdout().lock(),
         "
-Wicketgate is on http://{GATEWAY}/   (health, metrics, status: http://{ADMIN}/)
+Wicketgate is on http://{gateway}/   (health, metrics, status: http://{admin}/)
 
-  Open   http://{GATEWAY}/                              log in as alice / alice or bob / bob
-  Alice  http://{GATEWAY}/service/alice-notebook/       a page with a live WebSocket and an event stream
-  Bob    http://{GATEWAY}/service/bob-notebook/         not for Alice
-  All    http://{GATEWAY}/service/open-page/            public, no login
+  Open   http://{gateway}/                              log in as alice / alice or bob / bob
+  Alice  http://{gateway}/service/alice-notebook/       a page with a live WebSocket and an event stream
+  Bob    http://{gateway}/service/bob-notebook/         not for Alice
+  All    http://{gateway}/service/open-page/            public, no login
 
 Change the policy while Alice's page is open. It is in
   {policy}
@@ -79,7 +102,7 @@ For example, lock Alice out:
   sed -i 's/deny_users: \\[\\]/deny_users: [alice]/' {policy}
 Her WebSocket goes on counting; her next request is refused. Undo it:
   sed -i 's/deny_users: \\[alice\\]/deny_users: []/' {policy}
-What decides, and what was refused:  curl -s http://{ADMIN}/plugins
+What decides, and what was refused:  curl -s http://{admin}/plugins
 
 Everything runs on this machine only. Ctrl-C ends it.
 
@@ -87,18 +110,19 @@ Everything runs on this machine only. Ctrl-C ends it.
     )
 }
 
-fn configuration(directory: &Path) -> String {
-    let directory = directory.display();
+fn configuration(place: &Place) -> String {
+    let Place { gateway, admin, directory } = place;
+    let (plugins, sessions) = (yaml_text(&directory.join("plugins")), yaml_text(&directory.join("sessions.yaml")));
     format!(
         "# The demonstration's configuration. `wicketgate run --config` takes the same.
 name: demo
-public_url: http://{GATEWAY}
-http: {{listen: \"{GATEWAY}\"}}
-admin: {{listen: \"{ADMIN}\"}}
+public_url: http://{gateway}
+http: {{listen: \"{gateway}\"}}
+admin: {{listen: \"{admin}\"}}
 log: {{level: warn, access: false}}
-plugins: {{directory: \"{directory}/plugins\", poll_s: 2}}
+plugins: {{directory: {plugins}, poll_s: 2}}
 discovery:
-  file: \"{directory}/sessions.yaml\"
+  file: {sessions}
   # Its sessions are on this machine. A real gateway never dials loopback.
   dial: {{networks: [127.0.0.0/8]}}
 login:
@@ -109,7 +133,48 @@ login:
     )
 }
 
-/// Where the demonstration's gateway is.
-pub fn address() -> SocketAddr {
-    GATEWAY.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8080)))
+/// A path as YAML has it: within single quotes, only these are special.
+fn yaml_text(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "''"))
+}
+
+/// A path as it can be pasted into a shell.
+fn shell_word(path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
+        return path;
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_directory_can_be_configured_and_pasted() {
+        for name in ["/tmp/demo", "/tmp/it's: \"here\" #1", "/tmp/a b\\c"] {
+            let place =
+                Place { gateway: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9090).into(), directory: name.into() };
+            let config = config::parse(&configuration(&place)).unwrap().config;
+            assert_eq!(config.plugins.directory, Some(Path::new(name).join("plugins")));
+        }
+        assert_eq!(shell_word(Path::new("/tmp/wicketgate-demo")), "/tmp/wicketgate-demo");
+        assert_eq!(shell_word(Path::new("/it's")), r"'/it'\''s'");
+    }
+
+    #[test]
+    fn a_directory_that_others_prepared_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let at = |name: &str| parent.path().join(name);
+        own_directory(&at("new/deep")).unwrap();
+        own_directory(&at("new/deep")).unwrap();
+        std::os::unix::fs::symlink(at("new"), at("link")).unwrap();
+        std::fs::create_dir(at("open")).unwrap();
+        std::fs::set_permissions(at("open"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        for other in ["link", "open", "file"] {
+            assert!(own_directory(&at(other)).is_err(), "{other}");
+        }
+    }
 }

@@ -27,7 +27,7 @@ use tokio::{
 
 use self::{clearml::ApiServer, decisions::WorkerDecisions, stage::ControlStage, status::GatewayStatus, workers::Workers};
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Status},
     admission::{self, Activate, Admission, AdmissionStatus, Loader},
     auth::{Mint, Pages},
     cli::Start,
@@ -52,6 +52,8 @@ const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(3);
 const FILE_POLL: Duration = Duration::from_secs(10);
 /// How long requests and open sockets may go on after the gateway was asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How often to look whether everything is there, while starting.
+const READY_POLL: Duration = Duration::from_millis(20);
 
 /// Runs the gateway on this thread until it's asked to stop.
 ///
@@ -62,18 +64,21 @@ pub fn run(start: Start) -> Result<(), Failure> {
     LocalSet::new().block_on(&runtime, async {
         match start {
             Start::Configured(loaded) => serve(&loaded.config, || Ok(())).await,
-            Start::Demo => {
-                // Before its files are written: another demonstration may be running on them.
-                listener::probe(demo::address())?;
-                let (loaded, directory) = demo::prepare().await?;
+            Start::Demo(mut place) => {
+                // Before it writes anything: on a busy port there may be another one, which uses the same files.
+                place.gateway = demo_port(place.gateway, "--listen")?;
+                place.admin = demo_port(place.admin, "--admin")?;
+                let loaded = demo::prepare(&place).await?;
                 telemetry::start_log(&loaded.config.log)?;
-                serve(&loaded.config, || demo::introduce(&directory)).await
+                serve(&loaded.config, || demo::introduce(&place)).await
             }
         }
     })
 }
 
-async fn serve(config: &Config, once_serving: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+    let (trigger, mut stop) = shutdown::channel();
+    let signals = tokio::task::spawn_local(shutdown::signals()?.advance(trigger));
     let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let address = listener::probe(config.http.listen)?;
     let sockets = (0..workers).map(|_| listener::share(address)).collect::<Result<Vec<_>, _>>()?;
@@ -99,14 +104,18 @@ async fn serve(config: &Config, once_serving: impl FnOnce() -> std::io::Result<(
     let (board, discovery) = start_discovery(config, address, &engine, &snapshots, api.as_ref(), &mut registry).await;
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
-    let (trigger, mut stop) = shutdown::channel();
-    let status = Arc::new(GatewayStatus { board, admission, snapshots });
-    let admin = Arc::new(Admin::new(&config.admin, status, Arc::new(registry)));
+    let status: Arc<dyn Status> = Arc::new(GatewayStatus { board, admission, snapshots });
+    let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
-    let signals = tokio::task::spawn_local(async move { shutdown::listen(&trigger).await });
 
-    tracing::info!(%address, admin = %config.admin.listen, workers = workers.count(), "serving");
-    once_serving()?;
+    tracing::info!(%address, admin = %config.admin.listen, workers = workers.count(), "listening");
+    tokio::select! {
+        () = ready(&status) => {
+            tracing::info!("ready");
+            once_ready()?;
+        }
+        () = stop.draining() => {}
+    }
     stop.draining().await;
     let _ = drain.send(Drain::Until(Instant::now() + DRAIN));
     tokio::select! {
@@ -116,6 +125,17 @@ async fn serve(config: &Config, once_serving: impl FnOnce() -> std::io::Result<(
     signals.abort();
     admin.abort();
     Ok(())
+}
+
+/// Waits until there are plugins that decide and sessions from each source.
+async fn ready(status: &Arc<dyn Status>) {
+    while status.readiness().is_err() {
+        tokio::time::sleep(READY_POLL).await;
+    }
+}
+
+fn demo_port(address: SocketAddr, option: &str) -> Result<SocketAddr, Failure> {
+    listener::probe(address).map_err(|error| format!("{error}; choose another port with {option}").into())
 }
 
 /// Starts the sources and the assembler. Answers its board, and where plugin sets are handed in.

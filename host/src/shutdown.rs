@@ -24,29 +24,40 @@ pub struct Shutdown(watch::Receiver<Phase>);
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<Phase>);
 
+/// The signals that ask for an end.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
 /// A pair of its own, for tests and for ends that no signal asked for.
 pub fn channel() -> (Trigger, Shutdown) {
     let (sender, receiver) = watch::channel(Phase::default());
     (Trigger(sender), Shutdown(receiver))
 }
 
-/// Moves the trigger on at each signal, for ever. Run it on the control thread.
+/// Handles signals from now on, in place of their ending the process.
 ///
 /// # Errors
 /// When the process may not handle signals.
-pub async fn listen(trigger: &Trigger) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    loop {
-        let name = next(&mut terminate, &mut interrupt).await;
-        let phase = trigger.advance();
-        tracing::info!(signal = name, ?phase, "asked to stop");
-    }
+pub fn signals() -> std::io::Result<Signals> {
+    Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
 }
 
-async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+// === impl Signals ===
+
+impl Signals {
+    /// Moves the trigger on at each signal, for ever. Run it on the control thread.
+    pub async fn advance(mut self, trigger: Trigger) {
+        loop {
+            let name = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+            };
+            let phase = trigger.advance();
+            tracing::info!(signal = name, ?phase, "asked to stop");
+        }
     }
 }
 
@@ -118,15 +129,14 @@ mod tests {
     #[tokio::test]
     async fn a_signal_to_the_process_drains() {
         let (trigger, mut shutdown) = channel();
+        let signals = signals().unwrap();
         tokio::select! {
-            biased;
-            result = listen(&trigger) => panic!("{result:?}"),
+            () = signals.advance(trigger) => unreachable!(),
             () = async {
-                // The first poll of `listen` came before this one, so the handler stands.
                 rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
                 shutdown.draining().await;
+                assert_eq!(shutdown.phase(), Phase::Draining);
             } => {}
         }
-        assert_eq!(shutdown.phase(), Phase::Draining);
     }
 }

@@ -22,6 +22,7 @@ li{padding:.6rem 0;border-top:1px solid var(--line);overflow-wrap:anywhere}\
 small,.quiet{color:var(--quiet)}\
 .bad{color:var(--bad)}\
 .row{display:flex;gap:1rem;justify-content:space-between;align-items:center;flex-wrap:wrap}\
+.row h1{margin:0}\
 hr{margin:1.5rem 0 .5rem;border:0;border-top:1px solid var(--line)}";
 
 /// The form that people log in by.
