@@ -7,5 +7,6 @@ pub mod http;
 
 pub use self::{
     bind::{BindError, probe, share},
-    http::{Drain, Slots, serve_worker},
+    http::{Drain, serve_worker},
 };
+pub use crate::request::Slots;

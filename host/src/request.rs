@@ -21,6 +21,7 @@ pub mod request_headers;
 pub mod respond;
 pub mod response_headers;
 pub mod settings;
+pub mod slots;
 pub mod wellformed;
 
 use std::{rc::Rc, sync::Arc};
@@ -33,6 +34,7 @@ pub use self::{
     pages::{OwnPages, PageRequest, Visitor},
     pipeline::answer,
     settings::Settings,
+    slots::Slots,
 };
 use crate::upstream::{self, Upstream, upgrade};
 

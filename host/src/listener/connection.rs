@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     future::{Future, poll_fn},
     io,
-    net::IpAddr,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -22,7 +21,7 @@ use tokio::{net::TcpStream, sync::watch, time::Instant};
 use super::http::Drain;
 use crate::{
     request::{self, Decisions, Downstream, Worker},
-    upstream::{Deadline, Phase},
+    upstream::{Deadline, Phase, deadline::tick},
 };
 
 /// A stream that tells when the first byte of a request came.
@@ -37,13 +36,13 @@ pub async fn serve<D: Decisions>(
     worker: Rc<Worker<D>>,
     http: Rc<http1::Builder>,
     stream: TcpStream,
-    peer: IpAddr,
-    port: u16,
+    downstream: Downstream,
     mut drain: watch::Receiver<Drain>,
 ) {
     let settings = &worker.gateway.settings;
-    let deadline = Arc::new(Deadline::new(Phase::Idle, settings.keep_alive));
-    let downstream = Rc::new(Downstream::new(peer, port, settings, deadline.clone()));
+    let downstream = Rc::new(downstream);
+    let peer = downstream.connection.client;
+    let deadline = downstream.deadline.clone();
     let (keep_alive, body_idle) = (settings.keep_alive, settings.bounds.body_idle);
     let interval = Deadline::interval([settings.request_head, keep_alive, body_idle, settings.bounds.response_head]);
     let io = Watched { io: TokioIo::new(stream), deadline: deadline.clone(), head: settings.request_head };
@@ -60,6 +59,7 @@ pub async fn serve<D: Decisions>(
     });
     let mut is_draining = false;
     poll_fn(|cx| {
+        tick();
         let mut is_due = false;
         while timer.as_mut().poll(cx).is_ready() {
             is_due = true;

@@ -1,15 +1,7 @@
 //! The HTTP listener of one worker: accepts, counts and serves connections until it's told to drain. Called by each worker's
 //! thread inside its `LocalSet`; TLS and HTTP/2 will come in between accepting a stream and serving it.
 
-use std::{
-    io,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{io, rc::Rc, time::Duration};
 
 use hyper::server::conn::http1;
 use tokio::{
@@ -20,7 +12,7 @@ use tokio::{
 };
 
 use super::connection;
-use crate::request::{Decisions, Settings, Worker};
+use crate::request::{Decisions, Downstream, Settings, Slots, Worker};
 
 /// Whether to go on: a listener stops accepting when it changes, and connections end after the request that they're at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,40 +23,9 @@ pub enum Drain {
     Until(Instant),
 }
 
-/// Downstream connections that may be open, shared by all workers.
-#[derive(Clone, Debug)]
-pub struct Slots {
-    open: Arc<AtomicUsize>,
-    most: usize,
-}
-
-/// One connection's place.
-pub struct Slot(Arc<AtomicUsize>);
-
 /// How long to wait when there's no descriptor left: something must be closed first.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-
-// === impl Slots ===
-
-impl Slots {
-    pub fn new(most: usize) -> Self {
-        Self { open: Arc::default(), most }
-    }
-
-    /// None when all are taken.
-    pub fn take(&self) -> Option<Slot> {
-        let slot = Slot(self.open.clone());
-        let before = self.open.fetch_add(1, Relaxed);
-        (before < self.most).then_some(slot)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
 
 /// Serves connections on this listener until `drain` says to stop, then waits for those that are open, at most until the
 /// instant that it names.
@@ -90,11 +51,8 @@ pub async fn serve_worker<D: Decisions>(
                         continue;
                     };
                     prepare(&stream);
-                    let serving = connection::serve(worker.clone(), http.clone(), stream, peer.ip(), port, drain.clone());
-                    connections.spawn_local(async move {
-                        serving.await;
-                        drop(slot);
-                    });
+                    let downstream = Downstream::new(peer.ip(), port, &worker.gateway.settings, slot);
+                    connections.spawn_local(connection::serve(worker.clone(), http.clone(), stream, downstream, drain.clone()));
                 }
                 Err(error) => pause_after(&error).await,
             },

@@ -1,11 +1,14 @@
 //! Where a request came from: the peer, or whom a trusted proxy says.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Settings;
-use crate::{plugin::Connection, upstream::Deadline};
+use super::{Settings, slots::Slot};
+use crate::{
+    plugin::Connection,
+    upstream::{Deadline, Phase, deadline::tick},
+};
 
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -18,16 +21,19 @@ pub struct Downstream {
     pub deadline: Arc<Deadline>,
     /// The peer's address for `X-Forwarded-For`.
     pub peer_value: HeaderValue,
+    pub slot: Rc<Slot>,
 }
 
 // === impl Downstream ===
 
 impl Downstream {
-    pub fn new(peer: IpAddr, listener_port: u16, settings: &Settings, deadline: Arc<Deadline>) -> Self {
+    pub fn new(peer: IpAddr, listener_port: u16, settings: &Settings, slot: Slot) -> Self {
+        tick();
+        let deadline = Arc::new(Deadline::new(Phase::Idle, settings.keep_alive));
         let peer = peer.to_canonical();
         let peer_value = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
         let connection = Connection { client: peer, listener_port, tls_name: None, client_certificate: None };
-        Self { connection, is_trusted_proxy: settings.trusts(peer), deadline, peer_value }
+        Self { connection, is_trusted_proxy: settings.trusts(peer), deadline, peer_value, slot: Rc::new(slot) }
     }
 
     /// For a request by way of a trusted proxy: the same connection with the client that the proxies name, which is the last

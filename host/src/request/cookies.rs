@@ -18,19 +18,16 @@ pub fn strip_credentials(headers: &mut HeaderMap, credentials: &CredentialInputs
         return false;
     }
     let is_credential = |part: &[u8]| name(part).is_some_and(|name| is_named(&credentials.cookies, name));
-    let parts = |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b';').any(is_credential);
-    if !headers.get_all(header::COOKIE).iter().any(parts) {
+    if !headers.get_all(header::COOKIE).iter().any(|line| parts(line.as_bytes()).any(is_credential)) {
         return false;
     }
     let mut kept = Vec::new();
-    for line in headers.get_all(header::COOKIE) {
-        for part in line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
-            if !part.is_empty() && !is_credential(part) {
-                if !kept.is_empty() {
-                    kept.extend_from_slice(b"; ");
-                }
-                kept.extend_from_slice(part);
+    for part in headers.get_all(header::COOKIE).iter().flat_map(|line| parts(line.as_bytes())) {
+        if !part.is_empty() && !is_credential(part) {
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
             }
+            kept.extend_from_slice(part);
         }
     }
     match HeaderValue::from_bytes(&kept) {
@@ -60,7 +57,7 @@ impl Scope<'_> {
     /// look like any cookie. `Domain` always reaches further than one host, so it's refused; without `Path`, browsers take
     /// the directory of the request, which is inside the session.
     fn admits(&self, line: &[u8]) -> bool {
-        let mut parts = line.split(|byte| *byte == b';');
+        let mut parts = parts(line);
         let Some(name) = parts.next().and_then(name) else { return false };
         if is_named(&self.credentials.cookies, name) {
             return false;
@@ -85,6 +82,16 @@ impl Scope<'_> {
         }
         path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
+}
+
+/// What stands between semicolons, without white space around it.
+fn parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
+    ends.scan(0, |start, end| {
+        let part = line[*start..end].trim_ascii();
+        *start = end + 1;
+        Some(part)
+    })
 }
 
 fn is_named(patterns: &[NamePattern], name: &str) -> bool {

@@ -68,7 +68,6 @@ pub async fn forward<D: Decisions>(
     let on_upgrade = survey.upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
     let upgrade = survey.upgrade.as_deref().filter(|_| on_upgrade.is_some());
     parts.uri = target(&parts.uri, placed, set.credentials().query.as_slice())?;
-    let is_chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
     let said = Said {
         forwarded_for: downstream.forwarded_for(&parts.headers),
         proto: downstream.proto(&parts.headers, settings),
@@ -76,7 +75,7 @@ pub async fn forward<D: Decisions>(
         prefix: (placed.placing == Placing::Stripped).then(|| permit.entered().prefix_value.clone()),
         request_id,
     };
-    request_headers::prepare(&mut parts.headers, upgrade, is_chunked, said);
+    request_headers::prepare(&mut parts.headers, upgrade, said);
     request_headers::edit(&mut parts.headers, &permit.forwarding().request_headers);
     if let Some(principal) = permit.principal() {
         worker.identities.tell(principal, &mut parts.headers);
@@ -198,14 +197,14 @@ fn switch<D: Decisions>(
         return Err(Error::malfunction(format_args!("asked for {upgrade}, the upstream switched to something else")));
     }
     let carried = upgrade::carry(client, &mut raw, bounds.upgrade_idle);
-    let guard = worker.upgraded.enter();
+    let held = (worker.upgraded.enter(), downstream.slot.clone());
     let mut record = record.take();
     tokio::task::spawn_local(async move {
         let copied = carried.await;
         if let Some(record) = &mut record {
             record.write(StatusCode::SWITCHING_PROTOCOLS, copied.from_upstream);
         }
-        drop(guard);
+        drop(held);
     });
     let mut response = raw.map(|_| Body::empty());
     response_headers::prepare(response.headers_mut(), belonging);

@@ -9,8 +9,6 @@ use crate::{domain::decision::HeaderEdit, plugin::CredentialInputs};
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// What the gateway says to the session.
 pub struct Said {
@@ -37,16 +35,16 @@ pub fn strip_credentials(headers: &mut HeaderMap, credentials: &CredentialInputs
 }
 
 /// Removes what isn't for the session and adds what the gateway says. `upgrade` is what the request changes to.
-pub fn prepare(headers: &mut HeaderMap, upgrade: Option<&str>, is_chunked: bool, said: Said) {
-    let wants_trailers = wellformed::tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
-    remove_hop_by_hop(headers);
-    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
-    for name in ours {
-        headers.remove(name);
+pub fn prepare(headers: &mut HeaderMap, upgrade: Option<&str>, said: Said) {
+    let found = Found::new(headers, is_ours);
+    let wants_trailers =
+        found.has(Class::Te) && wellformed::tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
+    found.remove(headers);
+    if found.has(Class::Expect) {
+        // Decided and connected by now, the gateway itself answers `100 Continue` when it begins to read the body.
+        headers.remove(header::EXPECT);
     }
-    // Decided and connected by now, the gateway itself answers `100 Continue` when it begins to read the body.
-    headers.remove(header::EXPECT);
-    if is_chunked {
+    if found.has(Class::TransferEncoding) {
         headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     if let Some(value) = upgrade.and_then(|upgrade| HeaderValue::from_str(upgrade).ok()) {
@@ -65,31 +63,78 @@ pub fn prepare(headers: &mut HeaderMap, upgrade: Option<&str>, is_chunked: bool,
     }
 }
 
-/// What concerns one connection only (RFC 9110, section 7.6.1), with whatever `Connection` names besides. It can't name away
-/// what the message can't do without.
+/// Removes from a response what concerns one connection only.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let is_usual = |token: &str| token.eq_ignore_ascii_case("keep-alive") || token.eq_ignore_ascii_case("close");
-        let named: Vec<HeaderName> = wellformed::tokens(headers, &header::CONNECTION)
-            .filter(|token| !is_usual(token))
-            .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-            .filter(|name| !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::SET_COOKIE))
-            .collect();
-        for name in named {
+    Found::new(headers, |_| false).remove(headers);
+}
+
+/// What of a message's headers concerns one connection only (RFC 9110, section 7.6.1) or isn't its sender's to say: one pass
+/// over the names, because most messages have none of them and looking up each costs a hash.
+struct Found {
+    classes: u8,
+    /// Beside `Connection`.
+    removed: Vec<HeaderName>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Connection = 1,
+    Te = 2,
+    TransferEncoding = 4,
+    Expect = 8,
+}
+
+// === impl Found ===
+
+impl Found {
+    fn new(headers: &HeaderMap, is_refused: fn(&str) -> bool) -> Self {
+        let mut found = Self { classes: 0, removed: Vec::new() };
+        for name in headers.keys() {
+            let text = name.as_str();
+            let class = match text.as_bytes()[0] {
+                b'c' if text == "connection" => {
+                    found.classes |= Class::Connection as u8;
+                    continue;
+                }
+                b'e' if text == "expect" => {
+                    found.classes |= Class::Expect as u8;
+                    continue;
+                }
+                b't' if text == "te" => Class::Te as u8,
+                b't' if text == "transfer-encoding" => Class::TransferEncoding as u8,
+                b'k' if text == "keep-alive" => 0,
+                b'u' if text == "upgrade" => 0,
+                b'p' if matches!(text, "proxy-connection" | "proxy-authenticate" | "proxy-authorization") => 0,
+                _ if is_refused(text) => 0,
+                _ => continue,
+            };
+            found.classes |= class;
+            found.removed.push(name.clone());
+        }
+        found
+    }
+
+    fn has(&self, class: Class) -> bool {
+        self.classes & class as u8 != 0
+    }
+
+    /// With whatever `Connection` names besides. It can't name away what the message can't do without.
+    fn remove(&self, headers: &mut HeaderMap) {
+        if self.has(Class::Connection) {
+            let is_usual = |token: &str| token.eq_ignore_ascii_case("keep-alive") || token.eq_ignore_ascii_case("close");
+            let named: Vec<HeaderName> = wellformed::tokens(headers, &header::CONNECTION)
+                .filter(|token| !is_usual(token))
+                .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+                .filter(|name| !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::SET_COOKIE | header::EXPECT))
+                .collect();
+            for name in named {
+                headers.remove(name);
+            }
+            headers.remove(header::CONNECTION);
+        }
+        for name in &self.removed {
             headers.remove(name);
         }
-        headers.remove(header::CONNECTION);
-    }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ] {
-        headers.remove(name);
     }
 }
 

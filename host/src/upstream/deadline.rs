@@ -5,6 +5,7 @@
 //! each head, response and body of each request.
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     sync::{
@@ -16,6 +17,11 @@ use std::{
 };
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+thread_local! {
+    /// What the clock said when this thread last looked.
+    static NOW_MS: Cell<u64> = const { Cell::new(0) };
+}
 
 /// What a connection waits for. Atomic only because an upgraded connection must be `Send`; one thread uses it.
 #[derive(Debug)]
@@ -91,6 +97,7 @@ impl Deadline {
 
     /// For the listener: what is overdue now, if anything. From then on `Within` gives up.
     pub fn overdue(&self) -> Option<Phase> {
+        tick();
         if now_ms() < self.at_ms.load(Relaxed) {
             return None;
         }
@@ -123,9 +130,15 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
     }
 }
 
-/// Milliseconds since the program first asked.
+/// Looks at the clock, for everything that this thread does until it's called again. The listener does each time when one of
+/// its connections wakes up: a request asks for the time at a dozen places, all within one or two such wakes.
+pub fn tick() {
+    NOW_MS.set(millis(START.elapsed()));
+}
+
+/// Milliseconds since the program first asked, as of the last `tick` of this thread.
 pub(super) fn now_ms() -> u64 {
-    millis(START.elapsed())
+    NOW_MS.get()
 }
 
 fn millis(duration: Duration) -> u64 {

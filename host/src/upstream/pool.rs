@@ -5,7 +5,10 @@ use std::{cell::RefCell, collections::HashMap, net::SocketAddr, time::Duration};
 
 use hyper::client::conn::http1::SendRequest;
 
-use super::{body::RequestBody, deadline::now_ms};
+use super::{
+    body::RequestBody,
+    deadline::{now_ms, tick},
+};
 
 pub(super) type Address = SocketAddr;
 
@@ -33,12 +36,11 @@ impl Pool {
     pub(super) fn take(&self, address: Address) -> Option<SendRequest<RequestBody>> {
         let mut kept = self.kept.borrow_mut();
         let connections = kept.get_mut(&address)?;
-        while let Some(connection) = connections.pop() {
-            if !connection.sender.is_closed() && now_ms().saturating_sub(connection.since_ms) < self.idle_ms {
-                return Some(connection.sender);
-            }
-        }
-        None
+        connections.retain(|connection| !connection.sender.is_closed());
+        // One that isn't ready is still at its last request's body, which its upstream didn't wait for.
+        let at = connections.iter().rposition(|connection| connection.sender.is_ready())?;
+        let connection = connections.remove(at);
+        (now_ms().saturating_sub(connection.since_ms) < self.idle_ms).then_some(connection.sender)
     }
 
     pub(super) fn give_back(&self, address: Address, sender: SendRequest<RequestBody>) {
@@ -54,6 +56,7 @@ impl Pool {
 
     /// Closes what has been idle for too long. To be called about once a second.
     pub fn sweep(&self) {
+        tick();
         let oldest = now_ms().saturating_sub(self.idle_ms);
         self.kept.borrow_mut().retain(|_, connections| {
             connections.retain(|connection| connection.since_ms > oldest && !connection.sender.is_closed());

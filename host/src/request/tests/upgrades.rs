@@ -132,3 +132,27 @@ fn an_idle_socket_is_closed() {
         running.worker.upgraded.none_left().await;
     });
 }
+
+#[test]
+fn an_upgraded_connection_keeps_its_place() {
+    run(async {
+        let waits = upstream(|mut wire| async move {
+            wire.head().await;
+            wire.send(SWITCHING).await;
+            wire.rest().await;
+        })
+        .await;
+        let mut setup = Setup::new(waits);
+        setup.config.http.limits.connections = 1;
+        let running = setup.start();
+        let mut socket = running.client().await;
+        socket.send(HANDSHAKE).await;
+        socket.head().await;
+        assert!(running.client().await.is_closed().await);
+        drop(socket);
+        running.worker.upgraded.none_left().await;
+        let mut next = running.client().await;
+        next.send(HANDSHAKE).await;
+        next.head().await;
+    });
+}
