@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Client, PATIENCE, free_port};
+use crate::{Client, PATIENCE, eventually, free_port};
 
 /// A running gateway. It's killed when this is dropped.
 pub struct Gateway {
@@ -97,6 +97,14 @@ impl Gateway {
     /// Everything that it wrote to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
+    }
+
+    /// Waits until the log says so: it's read by a thread of its own, which may be behind.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub async fn logs(&self, text: &str) {
+        eventually(&format!("{text:?} in the log"), async || self.log().contains(text).then_some(())).await;
     }
 
     pub fn pid(&self) -> u32 {

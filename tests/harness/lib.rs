@@ -4,6 +4,7 @@
 // Whatever goes wrong here fails the test that called it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+pub mod browser;
 pub mod clearml;
 pub mod client;
 pub mod gateway;
@@ -12,6 +13,7 @@ pub mod python;
 pub mod server;
 pub mod upstream;
 
+pub use browser::Browser;
 pub use clearml::Clearml;
 pub use client::{Client, Reply};
 pub use gateway::Gateway;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod bad_input;
 mod clearml;
+mod demo;
+mod jupyter;
 mod plugins;
 mod site;

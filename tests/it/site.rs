@@ -26,12 +26,17 @@ pub const DEFAULTS: [&str; 3] = [
     "{name: policy, kind: routing-policy, builtin: routing-policy}",
 ];
 
-/// What refuses a request to the session: as it is for everybody, with the policy's answer in the header.
+/// A path of the session, which answers what it got.
 pub const SESSION: &str = "/service/s1/echo";
 
 /// A manifest of these entries.
 pub fn manifest<S: AsRef<str>>(entries: &[S]) -> String {
     entries.iter().fold("version: 1\nplugins:\n".to_owned(), |text, entry| text + "  - " + entry.as_ref() + "\n")
+}
+
+/// The defaults as they are.
+pub fn defaults() -> String {
+    manifest(&DEFAULTS)
 }
 
 /// The defaults with one in another's place: `kind` names which.
@@ -65,6 +70,11 @@ impl Site {
     /// The configuration of a gateway at this site.
     pub fn config(&self) -> String {
         self.config_without_directory() + &format!("plugins: {{directory: '{}', poll_s: 1}}\n", self.plugins.path().display())
+    }
+
+    /// Puts other sessions in the place of `s1`.
+    pub fn write_sessions(&self, text: &str) {
+        std::fs::write(self.files.path().join("sessions.yaml"), text).unwrap();
     }
 
     pub fn config_without_directory(&self) -> String {

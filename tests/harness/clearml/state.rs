@@ -61,6 +61,7 @@ pub(crate) struct State {
     pub failure: Option<Failure>,
     pub interference: Option<Interference>,
     pub next_id: u64,
+    pub random: std::hash::RandomState,
 }
 
 impl Default for Options {
@@ -85,12 +86,15 @@ impl State {
             failure: None,
             interference: None,
             next_id: 1,
+            random: std::hash::RandomState::new(),
         }
     }
 
     pub fn new_id(&mut self) -> String {
         self.next_id += 1;
-        format!("{:032x}", self.next_id)
+        // Different in each process and each server: clients keep files under these names.
+        let random = std::hash::BuildHasher::hash_one(&self.random, self.next_id);
+        format!("{random:016x}{:016x}", self.next_id)
     }
 
     pub fn add_task(&mut self, id: &str, user: &str, system_tags: Value, runtime: Value) {

@@ -48,7 +48,7 @@ async fn a_gateway_that_never_saw_its_server_is_not_ready() {
     clearml.fail(Some(Failure::Status500));
     let gateway = Gateway::start_unready(&clearml.config()).await;
     let ready = async || Client::default().get(&format!("{}/readyz", gateway.admin)).await.status.as_u16();
-    eventually("a first look", async || gateway.log().contains("the source failed").then_some(())).await;
+    gateway.logs("the source failed").await;
     assert_eq!(ready().await, 503);
     assert_eq!(Client::default().get(&gateway.at("/service/s1/")).await.status, 503);
     clearml.fail(None);

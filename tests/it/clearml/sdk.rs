@@ -20,6 +20,8 @@ async fn asks_for_an_endpoint_and_is_reached_by_it(version: &'static str) {
         // What a task's address is said to be; otherwise the SDK takes the machine's.
         .env("CLEARML_AGENT_HOST_IP", "127.0.0.1")
         .env("HOME", home.path())
+        // The SDK locks a file of the task's name there.
+        .env("TMPDIR", home.path())
         .env_remove("CLEARML_CONFIG_FILE")
         .current_dir(home.path())
         .stdin(Stdio::piped())
