@@ -46,7 +46,7 @@ pub enum Error {
     /// Cargo itself has said why, on standard error.
     #[error("cargo did not build {manifest}")]
     Cargo { manifest: PathBuf },
-    #[error("{manifest} gave no .wasm file: its [lib] needs crate-type = [\"cdylib\"]")]
+    #[error("{manifest} gave no .wasm file")]
     NoModule { manifest: PathBuf },
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wicketgate_plugin_build::{Compiler, Error, Guest, LockFile, build};
 
 /// Each gateway carries all three, and whoever builds on one ships it in a ConfigMap, which holds 1 MiB.
-const SIZE_MAX: usize = 72 * 1024;
+const SIZE_MAX: usize = 60 * 1024;
 
 fn component(name: &str) -> Result<Vec<u8>, Error> {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -16,7 +16,7 @@ pub fn tokens<'a>(http: &'a HttpRequest, config: &'a Config) -> Vec<&'a str> {
     let headers = http.headers(AUTHORIZATION).filter(|_| config.bearer).filter_map(text).filter_map(bearer);
     let cookies = config.cookies.iter().flat_map(|entry| {
         let cookie = Cookie::of(entry);
-        http.cookies.iter().filter(move |field| cookie.is(&field.name)).filter_map(|field| text(&field.value)).map(str::trim)
+        http.cookies.iter().filter(move |field| cookie.is(&field.name)).filter_map(|field| text(&field.value)).map(str::trim_ascii)
     });
     let mut tokens: Vec<&str> = Vec::new();
     // A cookie that's cleared is often sent empty: that's no credential.
@@ -34,8 +34,8 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 /// The token of `Bearer <token>` (RFC 6750, section 2.1); the scheme's case doesn't matter (RFC 9110, section 11.1).
 fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let (scheme, token) = value.trim_ascii().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod judgement;
 mod principal;
 
 use alloc::borrow::ToOwned;
+use alloc::string::String;
 use alloc::vec;
 
 use wicketgate_plugin::authentication::{Abstention, Allowance, Authenticator, Challenge, Decision, Denial, Request};
@@ -33,6 +34,10 @@ const AUTHORIZATION: &str = "authorization";
 pub struct CookieAuth {
     config: Config,
     places: ClaimPlaces,
+    /// What `WWW-Authenticate` says where there was no token.
+    scheme: String,
+    /// The same where there was one that isn't accepted (RFC 6750, section 3.1).
+    scheme_invalid_token: String,
 }
 
 wicketgate_plugin::export_authenticator!(CookieAuth);
@@ -64,7 +69,9 @@ impl Authenticator for CookieAuth {
                 claims: claims.clone(),
             });
         }
-        Ok((Self { config, places }, declaration))
+        let scheme = concatenated(&["Bearer realm=\"", &config.realm, "\""]);
+        let scheme_invalid_token = concatenated(&[&scheme, ", error=\"invalid_token\""]);
+        Ok((Self { config, places, scheme, scheme_invalid_token }, declaration))
     }
 
     fn authenticate(&self, request: &Request, jwt: &impl Jwt) -> Result<Decision, Error> {
@@ -73,7 +80,7 @@ impl Authenticator for CookieAuth {
         };
         let tokens = credential::tokens(http, &self.config);
         if tokens.is_empty() {
-            return Ok(self.abstain(Reason::new("no-credential"), None));
+            return Ok(self.abstain(Reason::new("no-credential"), &self.scheme));
         }
         // The first token that verifies wins. Of those that don't, the first one's fault is the one to tell: it's the one
         // that the client meant.
@@ -91,7 +98,7 @@ impl Authenticator for CookieAuth {
         }
         match (unavailable, first_fault) {
             (Some(why), _) => Err(Error::Unavailable(why)),
-            (None, fault) => Ok(self.abstain(fault.unwrap_or_else(|| Reason::new("token-refused")), Some("invalid_token"))),
+            (None, fault) => Ok(self.abstain(fault.unwrap_or_else(|| Reason::new("token-refused")), &self.scheme_invalid_token)),
         }
     }
 }
@@ -105,12 +112,8 @@ impl CookieAuth {
         Decision::Allow(Allowance { principal, lifetime, reason: Reason::new("token") })
     }
 
-    fn abstain(&self, reason: Reason, error: Option<&str>) -> Decision {
-        let mut scheme = concatenated(&["Bearer realm=\"", &self.config.realm, "\""]);
-        if let Some(error) = error {
-            scheme.push_str(&concatenated(&[", error=\"", error, "\""]));
-        }
-        let challenge = Challenge { reason: reason.clone(), login: self.config.login.clone(), schemes: vec![scheme] };
+    fn abstain(&self, reason: Reason, scheme: &str) -> Decision {
+        let challenge = Challenge { reason: reason.clone(), login: self.config.login.clone(), schemes: vec![scheme.to_owned()] };
         Decision::Abstain(Abstention { reason, challenge: Some(challenge) })
     }
 }

@@ -1,6 +1,7 @@
 //! The Wasm side: between the generated bindings and the types that authors see. Only the `export_…!` macros use this.
 //!
-//! The two sets of types are kept apart on purpose: a new version of the contract changes the bindings, not the plugins.
+//! A new version of the contract changes the bindings, not the plugins: authors see this crate's own types. The bindings use them
+//! where they have the contract's shape, and the rest is converted here.
 
 use crate::prelude::*;
 
@@ -17,7 +18,7 @@ use core::cell::OnceCell;
 
 use crate::Error;
 use crate::log::Level;
-use bindings::authenticator::wicketgate::plugin::{log as wit_log, types};
+use bindings::authenticator::wicketgate::plugin::{log as wit_log, types::Declaration};
 
 pub use alloc::string::String;
 pub use allocator::Allocator;
@@ -41,8 +42,8 @@ impl<P> Slot<P> {
         self.0.set(plugin).map_err(|_| Error::Other("configured already".to_owned()))
     }
 
-    fn plugin(&self) -> Result<&P, types::Error> {
-        self.0.get().ok_or_else(|| types::Error::Other("called before configure".to_owned()))
+    fn plugin(&self) -> Result<&P, Error> {
+        self.0.get().ok_or_else(|| Error::Other("called before configure".to_owned()))
     }
 }
 
@@ -61,7 +62,7 @@ fn configure<P, C: crate::Configuration>(
     slot: &Slot<P>,
     config: &str,
     configure: fn(C) -> Result<(P, crate::Declaration), Error>,
-) -> Result<types::Declaration, types::Error> {
+) -> Result<Declaration, Error> {
     let (plugin, declaration) = C::from_json(config).and_then(configure)?;
     slot.fill(plugin)?;
     Ok(declaration.into())

@@ -100,10 +100,10 @@ macro_rules! export_discovery_filter {
             struct Exports;
             static PLUGIN: $crate::guest::Slot<$plugin> = $crate::guest::Slot::new();
             impl wit::Guest for Exports {
-                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, wit::Error> {
+                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, $crate::Error> {
                     discovery::configure(&PLUGIN, &config)
                 }
-                fn filter(candidate: wit::Candidate) -> Result<wit::Verdict, wit::Error> {
+                fn filter(candidate: wit::Candidate) -> Result<wit::Verdict, $crate::Error> {
                     discovery::filter(&PLUGIN, candidate)
                 }
             }
@@ -125,10 +125,10 @@ macro_rules! export_authenticator {
             struct Exports;
             static PLUGIN: $crate::guest::Slot<$plugin> = $crate::guest::Slot::new();
             impl wit::Guest for Exports {
-                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, wit::Error> {
+                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, $crate::Error> {
                     authentication::configure(&PLUGIN, &config)
                 }
-                fn authenticate(request: wit::Request) -> Result<wit::Decision, wit::Error> {
+                fn authenticate(request: wit::Request) -> Result<wit::Decision, $crate::Error> {
                     authentication::authenticate(&PLUGIN, request)
                 }
             }
@@ -150,10 +150,10 @@ macro_rules! export_routing_policy {
             struct Exports;
             static PLUGIN: $crate::guest::Slot<$plugin> = $crate::guest::Slot::new();
             impl wit::Guest for Exports {
-                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, wit::Error> {
+                fn configure(config: $crate::guest::String) -> Result<wit::Declaration, $crate::Error> {
                     routing::configure(&PLUGIN, &config)
                 }
-                fn route(request: wit::Request) -> Result<wit::Decision, wit::Error> {
+                fn route(request: wit::Request) -> Result<$crate::routing::Decision, $crate::Error> {
                     routing::route(&PLUGIN, request)
                 }
             }
@@ -164,8 +164,8 @@ macro_rules! export_routing_policy {
     };
 }
 
-/// Makes do without Rust's standard library, in a crate that says `#![cfg_attr(target_arch = "wasm32", no_std)]`: half the size
-/// for a small plugin. A panic then traps without a message.
+/// Makes do without Rust's standard library, in a crate that says `#![cfg_attr(target_arch = "wasm32", no_std)]`: some 10 KiB
+/// less. A panic then traps without a message.
 #[macro_export]
 macro_rules! runtime_without_std {
     () => {

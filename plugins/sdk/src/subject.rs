@@ -47,7 +47,14 @@ pub struct Field {
 
 /// Named attributes, each with its values. One that was declared and is absent isn't in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attributes(Vec<(String, Vec<String>)>);
+pub struct Attributes(Vec<Attribute>);
+
+/// One attribute, as the contract has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    pub name: String,
+    pub values: Vec<String>,
+}
 
 // === impl Subject ===
 
@@ -101,7 +108,7 @@ impl Field {
 impl Attributes {
     /// All values of an attribute; none where it's absent.
     pub fn all(&self, name: &str) -> &[String] {
-        self.0.iter().find(|(it, _)| it == name).map_or(&[], |(_, values)| values)
+        self.0.iter().find(|it| it.name == name).map_or(&[], |it| &it.values)
     }
 
     /// The first value of an attribute.
@@ -115,7 +122,7 @@ impl Attributes {
     }
 
     pub fn push(&mut self, name: impl Into<String>, values: Vec<String>) {
-        self.0.push((name.into(), values));
+        self.0.push(Attribute { name: name.into(), values });
     }
 
     pub fn is_empty(&self) -> bool {
@@ -123,21 +130,35 @@ impl Attributes {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+        self.0.iter().map(|it| (it.name.as_str(), it.values.as_slice()))
     }
 }
 
 impl FromIterator<(String, Vec<String>)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (String, Vec<String>)>>(attributes: I) -> Self {
-        Self(attributes.into_iter().collect())
+        Self(attributes.into_iter().map(|(name, values)| Attribute { name, values }).collect())
     }
 }
 
 impl IntoIterator for Attributes {
     type Item = (String, Vec<String>);
-    type IntoIter = alloc::vec::IntoIter<Self::Item>;
+    type IntoIter = core::iter::Map<alloc::vec::IntoIter<Attribute>, fn(Attribute) -> Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.0.into_iter().map(|it| (it.name, it.values))
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl From<Vec<Attribute>> for Attributes {
+    fn from(attributes: Vec<Attribute>) -> Self {
+        Self(attributes)
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl From<Attributes> for Vec<Attribute> {
+    fn from(attributes: Attributes) -> Self {
+        attributes.0
     }
 }

@@ -6,7 +6,7 @@ use crate::prelude::*;
 /// The parts, one behind the other.
 #[inline(never)]
 pub fn concatenated(parts: &[&str]) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
     for part in parts {
         text.push_str(part);
     }

@@ -6,20 +6,20 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32;
 use core::cell::UnsafeCell;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 /// Every block is aligned so; no type of Wasm needs more.
 const ALIGNMENT: usize = 16;
 const PAGE: usize = 65_536;
-/// Sizes from 2^4 to 2^31.
-const SIZES: usize = 32;
+/// Sizes from 2^4 to 2^31. One more has a place, so that no power can be without.
+const SIZES: usize = 33;
 
 /// The allocator, all of it.
 pub struct Allocator(UnsafeCell<Blocks>);
 
 struct Blocks {
     /// For each power of two, the first free block; in its first bytes stands the next one.
-    free: [*mut u8; SIZES],
+    free: [Option<NonNull<u8>>; SIZES],
     /// Memory that was never handed out.
     fresh: usize,
     end: usize,
@@ -33,23 +33,39 @@ unsafe impl Sync for Allocator {}
 impl Allocator {
     #[expect(clippy::new_without_default, reason = "only a macro makes one, in a constant")]
     pub const fn new() -> Self {
-        Self(UnsafeCell::new(Blocks { free: [ptr::null_mut(); SIZES], fresh: 0, end: 0 }))
+        Self(UnsafeCell::new(Blocks { free: [None; SIZES], fresh: 0, end: 0 }))
+    }
+
+    /// A block for the layout. Where there is none it traps, here rather than in whoever asked: nobody could do anything else,
+    /// and so the code for it, with its message, is nowhere.
+    #[expect(unsafe_code, reason = "free blocks are linked through their own memory")]
+    fn block(&self, layout: Layout) -> NonNull<u8> {
+        if layout.align() > ALIGNMENT {
+            wasm32::unreachable();
+        }
+        let power = power(layout.size());
+        // SAFETY: one thread, no re-entry.
+        let blocks = unsafe { &mut *self.0.get() };
+        let Some(first) = blocks.free[power] else { return blocks.fresh(1 << power) };
+        // SAFETY: a free block holds what `dealloc` wrote.
+        blocks.free[power] = unsafe { first.cast().read() };
+        first
     }
 }
 
-/// The power of two that a layout needs; none where it's too large, or aligned as nothing is.
-fn power(layout: Layout) -> Option<usize> {
-    let size = layout.size().max(ALIGNMENT).checked_next_power_of_two()?;
-    (layout.align() <= ALIGNMENT).then_some(size.trailing_zeros() as usize)
+/// The power of two that holds so many bytes: at most 31, because no layout is larger than 2^31 - 1.
+fn power(size: usize) -> usize {
+    (usize::BITS - (size.max(ALIGNMENT) - 1).leading_zeros()) as usize
 }
 
 impl Blocks {
-    /// Memory behind what was handed out, from the host where there is no more. Null where the host gives none.
-    fn fresh(&mut self, size: usize) -> *mut u8 {
+    /// Memory behind what was handed out, from the host where there is no more. A trap where the host gives none.
+    fn fresh(&mut self, size: usize) -> NonNull<u8> {
         if self.end - self.fresh < size {
             let pages = size.div_ceil(PAGE);
             let before = wasm32::memory_grow::<0>(pages);
-            let Some(start) = before.checked_mul(PAGE) else { return ptr::null_mut() };
+            // The largest number of all, where the host gave none.
+            let Some(start) = before.checked_mul(PAGE) else { wasm32::unreachable() };
             // Somebody else may have grown the memory in between; then the rest of the old end is given up.
             if start != self.end {
                 self.fresh = start;
@@ -58,51 +74,38 @@ impl Blocks {
         }
         let block = self.fresh;
         self.fresh += size;
-        ptr::with_exposed_provenance_mut(block)
+        NonNull::new(ptr::with_exposed_provenance_mut(block)).unwrap_or_else(|| wasm32::unreachable())
     }
 }
 
 #[expect(unsafe_code, reason = "that's what an allocator is")]
 // SAFETY: a block is handed out once until it's freed; blocks are as long as their power of two, aligned to ALIGNMENT (memory
-// starts at a page, and every size is a multiple), and `alloc` refuses layouts that need more. The instance has one thread, and
-// nothing in here calls out while it borrows the blocks.
+// starts at a page, and every size is a multiple), and layouts that need more trap. The instance has one thread, and nothing in
+// here calls out while it borrows the blocks.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(power) = power(layout) else { return ptr::null_mut() };
-        // SAFETY: one thread, no re-entry.
-        let blocks = unsafe { &mut *self.0.get() };
-        let first = blocks.free[power];
-        if first.is_null() {
-            return blocks.fresh(1 << power);
-        }
-        // SAFETY: a free block holds the pointer that `dealloc` wrote.
-        blocks.free[power] = unsafe { first.cast::<*mut u8>().read() };
-        first
+        self.block(layout).as_ptr()
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let Some(power) = power(layout) else { return };
         // SAFETY: one thread, no re-entry.
         let blocks = unsafe { &mut *self.0.get() };
+        let free = &mut blocks.free[power(layout.size())];
         // SAFETY: the block is ours again, aligned and of at least 16 bytes.
-        unsafe { block.cast::<*mut u8>().write(blocks.free[power]) };
-        blocks.free[power] = block;
+        unsafe { block.cast::<Option<NonNull<u8>>>().write(*free) };
+        *free = NonNull::new(block);
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller promises that the size is valid for this alignment.
-        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        if power(wanted) == power(layout) {
+        if power(size) == power(layout.size()) {
             return block;
         }
-        // SAFETY: as the caller promises; both blocks have room for the smaller size.
+        // SAFETY: the caller promises that the size is valid for this alignment; both blocks have room for the smaller size.
         unsafe {
-            let larger = self.alloc(wanted);
-            if !larger.is_null() {
-                ptr::copy_nonoverlapping(block, larger, size.min(layout.size()));
-                self.dealloc(block, layout);
-            }
-            larger
+            let other = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            ptr::copy_nonoverlapping(block, other, size.min(layout.size()));
+            self.dealloc(block, layout);
+            other
         }
     }
 }
