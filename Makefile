@@ -20,8 +20,10 @@ demo: build
 test: build
 	@tests/run
 
+# A request through the gateway beside nginx, then single decisions.
 bench: build
 	@tests/bench/run
+	@$(CARGO) bench --locked --workspace --bench decisions
 
 lint: toolchain
 	$(CARGO) fmt --all --check

@@ -36,16 +36,30 @@ pub struct CallState {
     pub now: Timestamp,
     /// What the server said of each token of this call.
     pub introspections: Vec<(String, Answer<Introspection>)>,
-    /// The token that verified last.
-    pub verified: Option<VerifiedToken>,
+    /// What was verified in this call, in order.
+    pub looks: Vec<Look>,
     pub log_lines: u32,
     /// What is left of the call's time.
     pub budget: Budget,
 }
 
-pub struct VerifiedToken {
+/// One verification that the guest asked for.
+pub struct Look {
+    pub verification: usize,
     pub token: Credential,
-    pub valid_until: Option<Timestamp>,
+    pub outcome: Outcome,
+}
+
+/// What a verification says of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted {
+        valid_until: Option<Timestamp>,
+    },
+    /// A key of ours made it, and it isn't valid here or now.
+    Ours,
+    /// Somebody else's, or no token at all.
+    NotOurs,
 }
 
 /// The guest asked for more memory than it may have.
@@ -63,18 +77,11 @@ impl HostState {
         Self { plugin, verifications, memory_limit, call: CallState::at(Timestamp(0)) }
     }
 
-    /// Verifies natively, as the guest's `jwt.verify` does.
-    fn verify_token(&mut self, number: u32, token: &str) -> Result<Verified, Refusal> {
-        let Some(verification) = self.verifications.get(number as usize) else {
-            return Err(Refusal::Unavailable("undeclared".into()));
-        };
-        let verified = match verification.key_set.introspection() {
-            None => verification.key_set.verify(token, &verification.requirements, self.call.now)?,
-            Some(_) => self.call.introspected(token, &verification.requirements)?,
-        };
-        let token = Credential::new(token);
-        self.call.verified = Some(VerifiedToken { token, valid_until: verified.valid_until });
-        Ok(verified)
+    fn verify_token(&self, verification: &Verification, token: &str) -> Result<Verified, Refusal> {
+        match verification.key_set.introspection() {
+            None => verification.key_set.verify(token, &verification.requirements, self.call.now),
+            Some(_) => self.call.introspected(token, &verification.requirements),
+        }
     }
 }
 
@@ -82,7 +89,7 @@ impl HostState {
 
 impl CallState {
     pub fn at(now: Timestamp) -> Self {
-        Self { now, introspections: Vec::new(), verified: None, log_lines: 0, budget: Budget::new(0) }
+        Self { now, introspections: Vec::new(), looks: Vec::new(), log_lines: 0, budget: Budget::new(0) }
     }
 
     fn introspected(&self, token: &str, requirements: &Requirements) -> Result<Verified, Refusal> {
@@ -95,6 +102,28 @@ impl CallState {
             }
             Ok(Introspection::Refused(why)) => Err(Refusal::Refused(why.clone())),
             Err(why) => Err(Refusal::Unavailable(why.clone())),
+        }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    pub fn of(verified: &Result<Verified, Refusal>) -> Self {
+        match verified {
+            Ok(verified) => Self::Accepted { valid_until: verified.valid_until },
+            Err(
+                Refusal::Malformed(_)
+                | Refusal::Algorithm(_)
+                | Refusal::UnknownKey
+                | Refusal::Signature
+                | Refusal::CriticalHeader
+                | Refusal::Refused(_),
+            ) => Self::NotOurs,
+            // While nobody can tell, it counts as ours.
+            Err(Refusal::Expired | Refusal::NotYetValid | Refusal::Audience | Refusal::Issuer | Refusal::Unavailable(_)) => {
+                Self::Ours
+            }
         }
     }
 }
@@ -128,13 +157,15 @@ impl log::Host for HostState {
 
 impl jwt::Host for HostState {
     fn verify(&mut self, verification: u32, token: String) -> Result<jwt::Verified, jwt::VerifyError> {
-        if verification as usize >= self.verifications.len() {
-            return Err(jwt::VerifyError::Undeclared);
-        }
+        let number = verification as usize;
+        let Some(verification) = self.verifications.get(number) else { return Err(jwt::VerifyError::Undeclared) };
         if token.len() > LONGEST_TOKEN {
             return Err(jwt::VerifyError::Malformed(format!("over {LONGEST_TOKEN} bytes")));
         }
-        match self.verify_token(verification, &token) {
+        let verified = self.verify_token(verification, &token);
+        let look = Look { verification: number, token: Credential::new(token), outcome: Outcome::of(&verified) };
+        self.call.looks.push(look);
+        match verified {
             Ok(Verified { claims, valid_until }) => Ok(jwt::Verified {
                 claims: claims.into_iter().map(|claim| claim.map(claim_value)).collect(),
                 valid_until: valid_until.map(|Timestamp(ms)| ms),

@@ -1,6 +1,7 @@
 //! Named key sets: the keys under which tokens verify. They never leave the host; the `jwt` import and the introspection of
 //! facts come here.
 
+mod claims;
 mod jwks;
 mod token;
 
@@ -19,8 +20,9 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::Notify;
 
 pub use self::{
+    claims::{ClaimPath, select as select_claims},
     jwks::{JwksError, keep_fresh},
-    token::{ClaimPath, Refusal, Requirements, Verified, is_token_shaped, select_claims},
+    token::{Refusal, Requirements, Verified, is_token_shaped},
 };
 use crate::config::{JwksSource, SecretEncoding};
 

@@ -10,7 +10,10 @@ use jsonwebtoken::{Algorithm, crypto};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Key, LONGEST_TOKEN};
+use super::{
+    Key, LONGEST_TOKEN,
+    claims::{ClaimPath, Claims},
+};
 use crate::domain::Timestamp;
 
 /// What a token must fulfil beside its signature.
@@ -24,10 +27,6 @@ pub struct Requirements {
     /// Which claims to answer.
     pub claims: Vec<ClaimPath>,
 }
-
-/// A path of names into a token's claims.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimPath(Vec<String>);
 
 /// A token that verified: the claims asked for, in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,33 +72,6 @@ struct Header<'a> {
     crit: Option<serde::de::IgnoredAny>,
 }
 
-// === impl ClaimPath ===
-
-impl ClaimPath {
-    /// `identity.user`; `\.` is a dot within a name.
-    pub fn parse(text: &str) -> Self {
-        let mut names = vec![String::new()];
-        let mut chars = text.chars();
-        while let Some(char) = chars.next() {
-            match char {
-                '.' => names.push(String::new()),
-                '\\' => names.last_mut().into_iter().for_each(|name| name.extend(chars.next())),
-                other => names.last_mut().into_iter().for_each(|name| name.push(other)),
-            }
-        }
-        Self(names)
-    }
-
-    fn find<'a>(&self, claims: &'a Value) -> Option<&'a Value> {
-        self.0.iter().try_fold(claims, |value, name| value.get(name)).filter(|value| !value.is_null())
-    }
-}
-
-/// The claims asked for, in their order.
-pub fn select_claims(claims: &Value, paths: &[ClaimPath]) -> Vec<Option<Value>> {
-    paths.iter().map(|path| path.find(claims).cloned()).collect()
-}
-
 /// Whether a text could be a token in compact form at all: asked before the server is bothered with it.
 pub fn is_token_shaped(text: &str) -> bool {
     let base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -125,10 +97,10 @@ pub fn verify(token: &str, keys: &[Key], requirements: &Requirements, now: Times
         return Err(Refusal::CriticalHeader);
     }
     check_signature(&header, message, signature, keys)?;
-    let claims: Value =
-        serde_json::from_slice(&decode(payload)?).map_err(|error| Refusal::Malformed(format!("claims: {error}")))?;
+    let claims =
+        Claims::read(&decode(payload)?, &requirements.claims).map_err(|error| Refusal::Malformed(format!("claims: {error}")))?;
     let valid_until = check_claims(&claims, requirements, now)?;
-    Ok(Verified { claims: select_claims(&claims, &requirements.claims), valid_until })
+    Ok(Verified { claims: claims.asked, valid_until })
 }
 
 fn check_signature(header: &Header<'_>, message: &str, signature: &str, keys: &[Key]) -> Result<(), Refusal> {
@@ -155,16 +127,13 @@ fn check_signature(header: &Header<'_>, message: &str, signature: &str, keys: &[
 }
 
 /// Answers the token's `exp` with the leeway added.
-fn check_claims(claims: &Value, requirements: &Requirements, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
-    if !claims.is_object() {
-        return Err(Refusal::Malformed("claims: an object is expected".into()));
-    }
+fn check_claims(claims: &Claims, requirements: &Requirements, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
     let leeway_ms = u64::from(requirements.leeway_s) * 1000;
-    let valid_until = instant(claims, "exp")?.map(|Timestamp(ms)| Timestamp(ms.saturating_add(leeway_ms)));
+    let valid_until = instant(claims.exp.as_ref(), "exp")?.map(|Timestamp(ms)| Timestamp(ms.saturating_add(leeway_ms)));
     if valid_until.is_some_and(|until| until <= now) {
         return Err(Refusal::Expired);
     }
-    if instant(claims, "nbf")?.is_some_and(|Timestamp(from)| from > now.0.saturating_add(leeway_ms)) {
+    if instant(claims.nbf.as_ref(), "nbf")?.is_some_and(|Timestamp(from)| from > now.0.saturating_add(leeway_ms)) {
         return Err(Refusal::NotYetValid);
     }
     let one_of = |value: Option<&Value>, allowed: &[String]| match value {
@@ -172,10 +141,10 @@ fn check_claims(claims: &Value, requirements: &Requirements, now: Timestamp) -> 
         Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).any(|text| allowed.iter().any(|known| known == text)),
         _ => false,
     };
-    if !requirements.audiences.is_empty() && !one_of(claims.get("aud"), &requirements.audiences) {
+    if !requirements.audiences.is_empty() && !one_of(claims.aud.as_ref(), &requirements.audiences) {
         return Err(Refusal::Audience);
     }
-    let issuer = claims.get("iss").filter(|value| value.is_string());
+    let issuer = claims.iss.as_ref().filter(|value| value.is_string());
     if !requirements.issuers.is_empty() && !one_of(issuer, &requirements.issuers) {
         return Err(Refusal::Issuer);
     }
@@ -183,9 +152,9 @@ fn check_claims(claims: &Value, requirements: &Requirements, now: Timestamp) -> 
 }
 
 /// A NumericDate (RFC 7519, section 2), which may have a fraction.
-fn instant(claims: &Value, name: &str) -> Result<Option<Timestamp>, Refusal> {
-    match claims.get(name) {
-        None | Some(Value::Null) => Ok(None),
+fn instant(value: Option<&Value>, name: &str) -> Result<Option<Timestamp>, Refusal> {
+    match value {
+        None => Ok(None),
         Some(value) => match value.as_f64() {
             Some(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Some(Timestamp((seconds * 1000.0) as u64))),
             _ => Err(Refusal::Malformed(format!("{name}: a number of seconds is expected"))),

@@ -3,7 +3,6 @@
 use super::*;
 use crate::{
     domain::{
-        Credential,
         decision::{Allowance, Lifetime},
         facts::Introspection,
     },
@@ -12,9 +11,9 @@ use crate::{
         convert::{self, BadAnswer},
         facts::Answer,
         fault::FaultKind,
-        host_calls::{CallState, VerifiedToken},
+        host_calls::{CallState, Look, Outcome},
         inputs::{Gathered, encode_attributes},
-        key_set::{Refusal, is_token_shaped},
+        key_set::is_token_shaped,
     },
 };
 
@@ -91,21 +90,22 @@ impl PluginSet {
             Err(key) => key,
         };
         let introspections = self.introspect(plugin, &gathered, now).await;
-        let authorization_is_ours = is_ours(plugin, &gathered, &introspections, now);
         let facts_end = introspections.iter().map(|(_, answer)| answer.holds_until).min();
         let request = authentication::Request {
             subject: convert::subject(&gathered),
             session: endpoint.map_or_else(Vec::new, |endpoint| convert::attributes(&endpoint.attributes, &inputs.attributes)),
             now: now.0,
         };
-        let (decision, end) = worker.call(plugin, |instance, budget| {
+        let (decision, end, authorization_is_ours) = worker.call(plugin, |instance, budget| {
             let answer = instance.authenticate(&request, CallState { introspections, ..CallState::at(now) }, budget)?;
-            let verified = instance.call_state().verified.take();
-            parse(answer, verified, now, &self.context.hosts).map_err(|error| Fault {
+            let call = std::mem::replace(instance.call_state(), CallState::at(now));
+            let authorization_is_ours = is_ours(plugin, &gathered, &call);
+            let (decision, end) = parse(answer, call.looks, now, &self.context.hosts).map_err(|error| Fault {
                 plugin: Arc::clone(&plugin.name),
                 kind: FaultKind::Output,
                 message: error.to_string(),
-            })
+            })?;
+            Ok((decision, end, authorization_is_ours))
         })?;
         let decision = Decision::Authentication { decision: Arc::new(decision), authorization_is_ours };
         let holds_until = self.holds_until(now, decision.lets_in(), [end, facts_end]);
@@ -137,39 +137,43 @@ impl PluginSet {
 }
 
 /// Whether the token in `Authorization` is one of ours, whichever credential identified the subject. An expired one is, too;
-/// and while nobody can tell, it counts as ours: it's kept from the workload.
-fn is_ours(plugin: &Plugin, gathered: &Gathered<'_>, introspections: &Introspections, now: Timestamp) -> bool {
+/// and while nobody can tell, it counts as ours: it's kept from the workload. What the plugin verified in its call isn't
+/// verified again.
+fn is_ours(plugin: &Plugin, gathered: &Gathered<'_>, call: &CallState) -> bool {
     let Some(token) = gathered.bearer() else { return false };
-    let asked =
-        introspections.iter().any(|(known, answer)| known == token && !matches!(answer.value, Ok(Introspection::Refused(_))));
-    asked
-        || plugin.verifications().iter().any(|verification| {
-            let verified = verification.key_set.verify(token, &verification.requirements, now);
-            verification.key_set.introspection().is_none()
-                && !matches!(
-                    verified,
-                    Err(Refusal::Malformed(_)
-                        | Refusal::Algorithm(_)
-                        | Refusal::UnknownKey
-                        | Refusal::Signature
-                        | Refusal::CriticalHeader)
-                )
-        })
+    let asked = call.introspections.iter().find(|(known, _)| known == token);
+    if asked.is_some_and(|(_, answer)| !matches!(answer.value, Ok(Introspection::Refused(_)))) {
+        return true;
+    }
+    plugin.verifications().iter().enumerate().any(|(number, verification)| {
+        if verification.key_set.introspection().is_some() {
+            return false;
+        }
+        let look = call.looks.iter().find(|look| look.verification == number && look.token.reveal() == token);
+        let outcome = look.map_or_else(
+            || Outcome::of(&verification.key_set.verify(token, &verification.requirements, call.now)),
+            |look| look.outcome,
+        );
+        outcome != Outcome::NotOurs
+    })
 }
 
 /// The decision with the instant at which it ends by itself.
 fn parse(
     answer: authentication::Decision,
-    verified: Option<VerifiedToken>,
+    looks: Vec<Look>,
     now: Timestamp,
     hosts: &KnownHosts,
 ) -> Result<(Authentication, Option<Timestamp>), BadAnswer> {
     Ok(match answer {
         authentication::Decision::Allow(allowance) => {
             let lifetime = convert::lifetime(allowance.lifetime, now)?;
-            let token_end = verified.as_ref().and_then(|token| token.valid_until);
+            let accepted = looks.into_iter().rev().find_map(|look| match look.outcome {
+                Outcome::Accepted { valid_until } => Some((look.token, valid_until)),
+                Outcome::Ours | Outcome::NotOurs => None,
+            });
+            let (token, token_end) = accepted.map_or((None, None), |(token, end)| (Some(token), end));
             let valid_until = [lifetime.valid_until, token_end].into_iter().flatten().min();
-            let token: Option<Credential> = verified.map(|verified| verified.token);
             let principal = Arc::new(convert::principal(allowance.principal)?);
             let allowance = Allowance { principal, reason: convert::reason(allowance.reason)?, valid_until, token };
             (Authentication::Allow(allowance), earlier_end(lifetime, valid_until, now))
