@@ -103,6 +103,11 @@ impl Config {
         domain.holds(self.public_url.as_ref()?.host()).then_some(domain)
     }
 
+    /// Where sessions have hosts of their own that see the gateway's login.
+    pub fn shared_session_hosts(&self) -> Option<(&'static str, String)> {
+        self.cookie_domain().and_then(|_| self.session_hosts())
+    }
+
     /// Where sessions have hosts of their own: the scheme, and what follows a label (`.apps.example.org:8443`).
     pub fn session_hosts(&self) -> Option<(&'static str, String)> {
         let domain = self.base_domain.as_ref()?;

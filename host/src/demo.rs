@@ -4,7 +4,7 @@
 mod workload;
 
 use std::{
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     io::{self, Write},
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, MetadataExt},
@@ -38,9 +38,16 @@ pub enum DemoError {
     Directory(PathBuf, io::Error),
     #[error("a session of the demonstration can't listen on loopback: {0}")]
     Workload(io::Error),
+    #[error("{0}: there is something else in it; choose an empty or new directory with --directory")]
+    Foreign(PathBuf),
+    #[error("{0}: another demonstration uses it; choose another directory with --directory")]
+    InUse(PathBuf),
     #[error(transparent)]
     Config(#[from] config::ConfigError),
 }
+
+/// In each demonstration's directory.
+const LOCK: &str = ".demonstration";
 
 /// Where its files are unless somebody chooses.
 pub fn usual_directory() -> PathBuf {
@@ -49,10 +56,17 @@ pub fn usual_directory() -> PathBuf {
 
 /// Starts the sessions on the current runtime and answers the gateway's configuration. To be called when the ports are known
 /// to be free: it overwrites the files of a demonstration that runs in the same directory.
-pub async fn prepare(place: &Place) -> Result<Loaded, DemoError> {
+/// What it answers besides must live as long as the demonstration: it keeps others out of the directory.
+pub async fn prepare(place: &Place) -> Result<(Loaded, File), DemoError> {
     let plugins = place.directory.join("plugins");
     let write = |path: PathBuf, text: &str| std::fs::write(&path, text).map_err(|error| DemoError::Directory(path, error));
-    own_directory(&place.directory).map_err(|error| DemoError::Directory(place.directory.clone(), error))?;
+    let in_directory = |error| DemoError::Directory(place.directory.clone(), error);
+    own_directory(&place.directory).map_err(in_directory)?;
+    if !is_a_demonstrations(&place.directory).map_err(in_directory)? {
+        return Err(DemoError::Foreign(place.directory.clone()));
+    }
+    let lock = File::create(place.directory.join(LOCK)).map_err(in_directory)?;
+    lock.try_lock().map_err(|_| DemoError::InUse(place.directory.clone()))?;
     std::fs::create_dir_all(&plugins).map_err(|error| DemoError::Directory(plugins.clone(), error))?;
     write(plugins.join("plugins.yaml"), PLUGINS)?;
 
@@ -70,7 +84,12 @@ pub async fn prepare(place: &Place) -> Result<Loaded, DemoError> {
     write(place.directory.join("sessions.yaml"), &sessions)?;
     let config = configuration(place);
     write(place.directory.join("wicketgate.yaml"), &config)?;
-    Ok(config::parse(&config)?)
+    Ok((config::parse(&config)?, lock))
+}
+
+/// Whether nothing is in it that isn't an earlier demonstration's.
+fn is_a_demonstrations(directory: &Path) -> io::Result<bool> {
+    Ok(directory.join(LOCK).exists() || std::fs::read_dir(directory)?.next().is_none())
 }
 
 /// Makes a directory for this user alone. The usual one is where anybody may make files: one that somebody else prepared is
@@ -100,7 +119,7 @@ Change the policy while Alice's page is open. It is in
   {policy}
 For example, lock Alice out:
   sed -i 's/deny_users: \\[\\]/deny_users: [alice]/' {policy}
-Her WebSocket goes on counting; her next request is refused. Undo it:
+Her WebSocket goes on counting; her next request is answered 404, as for a session that doesn't exist. Undo it:
   sed -i 's/deny_users: \\[alice\\]/deny_users: []/' {policy}
 What decides, and what was refused:  curl -s http://{admin}/plugins
 

@@ -47,6 +47,7 @@ pub enum Kind {
     Reset,
     Malfunction,
     ResponseTimeout,
+    Looped,
     Internal,
 }
 
@@ -146,6 +147,12 @@ impl Error {
         Self::new(Origin::Upstream, Kind::ResponseTimeout, StatusCode::GATEWAY_TIMEOUT, public)
     }
 
+    /// The request has passed more gateways than makes sense: 508.
+    pub fn looped() -> Self {
+        let public = "The session's address leads back to the gateway.";
+        Self::new(Origin::Upstream, Kind::Looped, StatusCode::LOOP_DETECTED, public)
+    }
+
     pub fn internal(detail: impl fmt::Display) -> Self {
         let public = "Something went wrong in the gateway.";
         Self::new(Origin::Internal, Kind::Internal, StatusCode::INTERNAL_SERVER_ERROR, public).detail(detail)
@@ -213,6 +220,7 @@ impl Kind {
             Self::Reset => "reset",
             Self::Malfunction => "malfunction",
             Self::ResponseTimeout => "response-timeout",
+            Self::Looped => "looped",
             Self::Internal => "internal",
         }
     }

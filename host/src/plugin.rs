@@ -27,7 +27,7 @@ pub use self::{
     engine::{Engine, EngineError, MOST_PLUGINS},
     facts::Facts,
     fault::{Fault, FaultKind, PluginName},
-    inputs::{CredentialInputs, NamePattern, cookies},
+    inputs::{CredentialInputs, NamePattern, bearer, cookie_parts, cookies},
     loaded::{Declaration, Grants, Kind, LoadError, OnFault, Plugin, PluginSpec},
     set::{Authenticated, DecisionContext, Generation, PluginSet, Routed},
     subject::{Connection, HttpSubject, Subject, TcpSubject},

@@ -63,24 +63,38 @@ pub fn run(start: Start) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         match start {
-            Start::Configured(loaded) => serve(&loaded.config, || Ok(())).await,
+            Start::Configured(loaded) => serve(&loaded.config, DRAIN, || Ok(())).await,
             Start::Demo(mut place) => {
                 // Before it writes anything: on a busy port there may be another one, which uses the same files.
                 place.gateway = demo_port(place.gateway, "--listen")?;
                 place.admin = demo_port(place.admin, "--admin")?;
-                let loaded = demo::prepare(&place).await?;
+                let (loaded, _lock) = demo::prepare(&place).await?;
                 telemetry::start_log(&loaded.config.log)?;
-                serve(&loaded.config, || demo::introduce(&place)).await
+                serve(&loaded.config, Duration::ZERO, || demo::introduce(&place)).await
             }
         }
     })
 }
 
-async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+/// Makes what a run would make of the configuration before it opens anything. Answers what isn't there yet and may come: a
+/// gateway starts without, and isn't ready.
+///
+/// # Errors
+/// A key that can't be one.
+pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
+    let mint = Mint::new(config)?;
+    keys::key_sets(config, gateway_keys(&mint)?)?;
+    let manifest = config.plugins.directory.as_ref().map(|directory| directory.join("plugins.yaml"));
+    let wanted = [("plugins.directory", manifest), ("discovery.file", config.discovery.file.clone())];
+    let missing = wanted.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)));
+    Ok(missing.map(|(key, path)| format!("{key}: there is no {}", path.display())).collect())
+}
+
+async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
     let (trigger, mut stop) = shutdown::channel();
     let signals = tokio::task::spawn_local(shutdown::signals()?.advance(trigger));
     let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
-    let address = listener::probe(config.http.listen)?;
+    let address = listener::probe(config.http.listen).map_err(|error| format!("http.listen: {error}"))?;
     let sockets = (0..workers).map(|_| listener::share(address)).collect::<Result<Vec<_>, _>>()?;
     let admin_listener = admin::bind(config.admin.listen).await?;
 
@@ -104,7 +118,7 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let (board, discovery) = start_discovery(config, address, &engine, &snapshots, api.as_ref(), &mut registry).await;
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
-    let status: Arc<dyn Status> = Arc::new(GatewayStatus { board, admission, snapshots });
+    let status: Arc<dyn Status> = Arc::new(GatewayStatus { board, admission, snapshots, shutdown: stop.clone() });
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
 
@@ -117,7 +131,7 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
         () = stop.draining() => {}
     }
     stop.draining().await;
-    let _ = drain.send(Drain::Until(Instant::now() + DRAIN));
+    let _ = drain.send(Drain::Until(Instant::now() + may_take));
     tokio::select! {
         () = workers.ended() => {}
         () = stop.hurrying() => {}
@@ -176,8 +190,7 @@ struct Plugins {
 
 impl Plugins {
     fn new(config: &Config, engine: &Arc<Engine>, mint: &Mint, api: Option<&ApiServer>) -> Result<Self, Failure> {
-        let gateway = KeySet::secret("gateway", mint.key().reveal(), SecretEncoding::Raw)?;
-        let key_sets = Arc::new(keys::key_sets(config, gateway)?);
+        let key_sets = Arc::new(keys::key_sets(config, gateway_keys(mint)?)?);
         keys::keep_all_fresh(&key_sets);
         let context = DecisionContext {
             facts: Facts::new(api.map(ApiServer::facts), tokio::runtime::Handle::current()),
@@ -254,11 +267,17 @@ fn start_workers(
     Ok(Workers::start(engine, sockets, serve)?)
 }
 
+/// The key set of the gateway's own logins.
+fn gateway_keys(mint: &Mint) -> Result<KeySet, String> {
+    KeySet::secret("gateway", mint.key().reveal(), SecretEncoding::Raw)
+}
+
 /// Hosts that people may be sent to: the gateway's, its sessions', and the API server's.
 fn known_hosts(config: &Config) -> KnownHosts {
     let mut hosts = KnownHosts::default();
     hosts.names.extend(config.public_url.as_ref().map(|url| url.host().to_owned()));
     hosts.names.extend(config.clearml.as_ref().and_then(|clearml| clearml.api_url.host_str().map(str::to_owned)));
+    hosts.names.extend(config.login.hosts.iter().map(|host| host.to_ascii_lowercase()));
     hosts.suffix = config.base_domain.as_ref().map(|domain| format!(".{domain}"));
     hosts
 }

@@ -56,7 +56,8 @@ impl Signals {
                 _ = self.interrupt.recv() => "SIGINT",
             };
             let phase = trigger.advance();
-            tracing::info!(signal = name, ?phase, "asked to stop");
+            let what = if phase == Phase::Draining { "what is under way may end; a second signal cuts it off" } else { "at once" };
+            tracing::info!(signal = name, "asked to stop: {what}");
         }
     }
 }

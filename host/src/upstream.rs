@@ -22,6 +22,9 @@ pub use self::{
 };
 use crate::config;
 
+/// A connection that says nothing is asked so often whether its peer is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
 /// What the configuration says of upstream connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -61,23 +64,29 @@ impl Bounds {
     }
 }
 
+/// So that a peer that vanished is found out on a connection that says nothing, before the idle timeout of an upgraded one,
+/// which is a day.
+///
+/// # Errors
+/// The system doesn't let the option be set; the connection works without.
+pub fn keep_alive(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
+    let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+}
+
 // === impl Metrics ===
 
 impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register("wicketgate_upstream_connects", "Connections opened to sessions", metrics.connects.clone());
+        registry.register("upstream_connects", "Connections opened to sessions", metrics.connects.clone());
         registry.register(
-            "wicketgate_upstream_connect_failures",
+            "upstream_connect_failures",
             "Connections to sessions that were refused or timed out",
             metrics.connect_failures.clone(),
         );
-        registry.register(
-            "wicketgate_upstream_retries",
-            "Requests sent again because a kept connection was stale",
-            metrics.retries.clone(),
-        );
-        registry.register("wicketgate_upgrades", "Open WebSockets and other upgraded connections", metrics.upgrades.clone());
+        registry.register("upstream_retries", "Requests sent again because a kept connection was stale", metrics.retries.clone());
+        registry.register("upgrades", "Open WebSockets and other upgraded connections", metrics.upgrades.clone());
         metrics
     }
 }

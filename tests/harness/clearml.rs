@@ -156,7 +156,7 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer {
             return Err(Closed);
         }
         Some(Failure::Close) => return Err(Closed),
-        None => {}
+        Some(Failure::FirstPage) | None => {}
     }
     // `/v2.30/tasks.get_all` or without the version.
     let call = parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
@@ -168,6 +168,9 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer {
         if let Some((name, value)) = pair.split_once('=') {
             arguments.insert(name.into(), json!(value));
         }
+    }
+    if failure == Some(Failure::FirstPage) && arguments.contains_key("page") {
+        arguments.insert("page".into(), json!(0));
     }
     let mut state = state.lock().unwrap();
     let outcome = state.call(&call, &parts.headers, arguments, &body);

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+const MANIFEST: &str = "plugins.yaml";
 /// All files of a directory together, in bytes.
 const LARGEST_SET: u64 = 256 << 20;
 const MOST_FILES: usize = 64;
@@ -100,7 +101,7 @@ impl Files {
             }
         }
         let digest = hex(digest.finish().as_ref());
-        let manifest = components.remove("plugins.yaml").ok_or_else(|| DirectoryError::NoManifest(directory.to_owned()))?;
+        let manifest = components.remove(MANIFEST).ok_or_else(|| DirectoryError::NoManifest(directory.to_owned()))?;
         let manifest = String::from_utf8(manifest).map_err(|_| DirectoryError::NotText(directory.to_owned()))?;
         Ok(Self { manifest, components, digest })
     }
@@ -111,15 +112,15 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The plain files of a directory, hidden ones left out, with what changes when they do.
+/// What a set is made of, with what changes when it does. Other files, as a component that is still being copied under another
+/// name, make no other set.
 fn listing(directory: &Path) -> Result<BTreeMap<String, (u64, Option<std::time::SystemTime>)>, DirectoryError> {
     let unreadable = |error| DirectoryError::Unreadable(directory.to_owned(), error);
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        // Editors' and kubelet's own files.
-        if name.starts_with('.') || name.ends_with('~') {
+        if name.starts_with('.') || !(name == MANIFEST || name.ends_with(".wasm")) {
             continue;
         }
         let metadata = std::fs::metadata(entry.path()).map_err(unreadable)?;
@@ -155,6 +156,9 @@ mod tests {
         assert_eq!((first.manifest.as_str(), first.components.len()), ("one", 1));
         mount(directory.path(), "..2", &[("plugins.yaml", "one"), ("a.wasm", "A")]);
         assert_eq!(Files::read(directory.path()).unwrap(), first, "equal content is an equal set");
+        fs::write(directory.path().join("..2/b.wasm.new"), "half").unwrap();
+        fs::write(directory.path().join("..2/.b.wasm"), "half").unwrap();
+        assert_eq!(Files::read(directory.path()).unwrap(), first, "what is still being written is no part of it");
         mount(directory.path(), "..3", &[("plugins.yaml", "one")]);
         let third = Files::read(directory.path()).unwrap();
         assert!(third.components.is_empty() && third.digest != first.digest);

@@ -246,6 +246,9 @@ impl WrittenEntry {
         if let Some(found) = self.limits.call_budget_ms.filter(|ms| !(1..=1000).contains(ms)) {
             return Err(wrong(key("limits.call_budget_ms"), format!("found {found}, expected 1 to 1000")));
         }
+        if self.limits.memory_mib == Some(0) {
+            return Err(wrong(key("limits.memory_mib"), "found 0, expected at least 1"));
+        }
         let kind = match self.kind {
             WrittenKind::DiscoveryFilter => Kind::DiscoveryFilter,
             WrittenKind::Authenticator => Kind::Authenticator,

@@ -34,9 +34,12 @@ impl Client {
         let mut pages = 0;
         loop {
             let page = self.tasks(json!({ "page": pages, "page_size": PAGE, "order_by": ["id"] })).await?;
-            let full = page.len() >= PAGE;
+            let (full, before) = (page.len() >= PAGE, tasks.len());
             tasks.extend(page.into_iter().map(|task| (task.id.clone(), task)));
             pages += 1;
+            if full && tasks.len() == before {
+                return Err(Error::foreign("tasks.get_all_ex", "a full page of tasks that an earlier page had"));
+            }
             if !full || tasks.len() >= most {
                 break;
             }
@@ -106,9 +109,13 @@ impl Client {
             let list =
                 answer.get("queues").and_then(Value::as_array).ok_or_else(|| Error::foreign(CALL, "an answer without `queues`"))?;
             let text = |queue: &Value, name: &str| queue.get(name).and_then(Value::as_str).map(str::to_owned);
+            let before = queues.len();
             queues.extend(list.iter().filter_map(|queue| Some((text(queue, "id")?, text(queue, "name")?))));
             if list.len() < PAGE || queues.len() >= MOST_QUEUES {
                 break;
+            }
+            if queues.len() == before {
+                return Err(Error::foreign(CALL, "a full page of queues that an earlier page had"));
             }
         }
         Ok(queues)

@@ -13,12 +13,16 @@ pub(super) fn check(file: Option<&Path>) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return complain(BAD_CONFIGURATION, &error),
     };
+    let missing = match crate::run::check(&loaded.config) {
+        Ok(missing) => missing,
+        Err(error) => return complain(BAD_CONFIGURATION, error.as_ref()),
+    };
     let shown = match effective(&loaded) {
         Ok(shown) => shown,
         Err(error) => return complain(FAILED, error.as_ref()),
     };
     let mut stderr = std::io::stderr().lock();
-    for notice in &loaded.notices {
+    for notice in loaded.notices.iter().chain(&missing) {
         let _ = writeln!(stderr, "note: {notice}");
     }
     match std::io::stdout().lock().write_all(shown.as_bytes()) {

@@ -51,15 +51,25 @@ pub(super) fn dotted(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
-            Step::Key(key) if text.is_empty() => text.push_str(key),
-            Step::Key(key) => text.extend([".", key]),
+            Step::Key(key) if text.is_empty() => text.push_str(name_of(key)),
+            Step::Key(key) => text.extend([".", name_of(key)]),
             Step::Item(index) => text.push_str(&format!("[{index}]")),
         }
     }
     text
 }
 
-/// What serde says, as a sentence for an operator. `found` is the text at the key, where it's a text.
+/// A key up to its colon: what follows one without a space may be a secret.
+fn name_of(key: &str) -> &str {
+    key.split(':').next().unwrap_or(key)
+}
+
+/// Sections that hold secrets: what is found there is never shown.
+pub(super) fn holds_secrets(path: &[Step]) -> bool {
+    matches!(path.first(), Some(Step::Key(section)) if ["admin", "clearml", "key_sets", "login"].contains(&section.as_str()))
+}
+
+/// What serde says, as a sentence for an operator. `found` is the text at the key, where it's a text that may be shown.
 pub(super) fn sentence(message: &str, found: Option<&str>) -> String {
     if let Some(sentence) = unknown_key(message) {
         return sentence;
@@ -70,12 +80,54 @@ pub(super) fn sentence(message: &str, found: Option<&str>) -> String {
         "invalid IP address syntax" => Some("a network such as 10.0.0.0/8"),
         _ => None,
     };
+    let message = in_plain_words(message);
     let found = found.filter(|found| !message.contains(found)).map(|found| format!("found {found:?}, "));
     match (example, found) {
         (Some(example), found) => format!("{}expected {example}", found.unwrap_or_default()),
         (None, Some(found)) => format!("{found}{message}"),
-        (None, None) => message.to_owned(),
+        (None, None) => message,
     }
+}
+
+/// The same of a section with secrets: the kind of what was found, and never itself.
+pub(super) fn discreet_sentence(message: &str) -> String {
+    let sentence = sentence(message, None);
+    match (sentence.starts_with("found text "), sentence.rsplit_once(", expected ")) {
+        (true, Some((_, expected))) => format!("found text, expected {expected}"),
+        // Other crates quote behind a colon.
+        _ => sentence.split(": \"").next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// serde speaks of Rust's types.
+fn in_plain_words(message: &str) -> String {
+    if message.contains("enum JwksSource") {
+        return "expected exactly one of `file` and `url`".into();
+    }
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let Some((found, expected)) = rest.and_then(|rest| rest.rsplit_once(", expected ")) else { return message.to_owned() };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        "a nonzero usize" => "a whole number from 1",
+        "socket address" => "an IP address and port such as 0.0.0.0:8080 or [::]:8080",
+        "a sequence" => "a list",
+        "a boolean" => "true or false",
+        "a string" => "text",
+        other if ["struct ", "internally tagged enum ", "a map"].iter().any(|start| other.starts_with(start)) => "a map of keys",
+        other => other,
+    };
+    // Of a text the kind stays, because what is quoted may have to go; of a number or boolean the number or boolean.
+    let found = match found {
+        "sequence" => "a list".to_owned(),
+        "map" => "a map".to_owned(),
+        "unit value" => "nothing".to_owned(),
+        _ => match found.split_once(' ') {
+            Some(("string", text)) => format!("text {text}"),
+            Some((_, value)) => value.trim_matches('`').to_owned(),
+            None => found.to_owned(),
+        },
+    };
+    format!("found {found}, expected {expected}")
 }
 
 /// serde's sentence names the key and all others, between backticks; people want the one that they meant.
@@ -83,6 +135,12 @@ fn unknown_key(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field `")?;
     let (found, known) = rest.split_once('`')?;
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    if let Some((name, _)) = found.split_once(':') {
+        return Some(format!("unknown key `{name}:…`; is a space missing behind the colon?"));
+    }
+    if known.is_empty() {
+        return Some(format!("found `{found}` beside keys that it can't stand beside"));
+    }
     let nearest = known.iter().map(|name| (strsim::damerau_levenshtein(found, name), name)).min();
     Some(match nearest {
         Some((distance, name)) if distance <= 2.max(found.len() / 3) => format!("unknown key `{found}`; did you mean `{name}`?"),

@@ -8,7 +8,7 @@ use serde_path_to_error::Segment;
 use super::{
     Config, ConfigError, Environment, Origin,
     environment::Setting,
-    error::{Step, dotted, line_of, sentence},
+    error::{Step, discreet_sentence, dotted, holds_secrets, line_of, sentence},
     legacy, rules,
 };
 
@@ -148,7 +148,9 @@ fn deserialize(value: &Value) -> Result<Config, Misfit> {
             Step::Key(key) => value.get(key),
             Step::Item(index) => value.get(index),
         });
-        let message = sentence(&error.inner().to_string(), found.and_then(Value::as_str));
+        let inner = error.inner().to_string();
+        let message =
+            if holds_secrets(&path) { discreet_sentence(&inner) } else { sentence(&inner, found.and_then(Value::as_str)) };
         Misfit { path, message }
     })
 }

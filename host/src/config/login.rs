@@ -24,6 +24,8 @@ pub struct Login {
     pub attempts_per_minute: u32,
     /// Attempts in all per minute: many addresses can't guess faster together.
     pub attempts_per_minute_in_all: u32,
+    /// Further hosts to which plugins may send people, as that of a single sign-on: names, without scheme or port.
+    pub hosts: Vec<String>,
     /// Local users, for demonstration and for gateways without an API server.
     pub users: Vec<User>,
 }
@@ -60,6 +62,7 @@ impl Default for Login {
             session_hours: 12,
             attempts_per_minute: 10,
             attempts_per_minute_in_all: 300,
+            hosts: Vec::new(),
             users: Vec::new(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Clearml, Config, SameSite};
+use super::{Clearml, Config, KeySet, SameSite};
 
 /// A rule that the configuration breaks.
 pub(super) struct Broken {
@@ -13,6 +13,9 @@ pub(super) struct Broken {
 /// An account may be kept logged in for a year, which is also the longest that the API server grants.
 const LONGEST_SESSION_HOURS: u64 = 8_760;
 
+/// How long an answer of the API server about a token may be used.
+const LONGEST_INTROSPECTION_S: u64 = 300;
+
 /// hyper can't work with a smaller buffer for a request's head.
 const SMALLEST_HEAD: usize = 8_192;
 
@@ -22,6 +25,10 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
     check_limits(config)?;
     check_login(config)?;
     config.clearml.as_ref().map_or(Ok(()), check_clearml)?;
+    check_key_sets(config)?;
+    if config.http.listen == config.admin.listen && config.http.listen.port() != 0 {
+        return broken("admin.listen", format!("found {}, which is http.listen; expected another port", config.admin.listen));
+    }
     if let Some(ports) = config.tcp.ports
         && (ports.start == 0 || ports.start > ports.end)
     {
@@ -33,6 +40,12 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
 /// What is allowed and may surprise.
 pub(super) fn notices(config: &Config) -> Vec<String> {
     let mut notices = Vec::new();
+    if config.clearml.is_none() && config.discovery.file.is_none() {
+        notices.push("there is no source of sessions: neither the section clearml nor discovery.file".into());
+    }
+    if config.clearml.is_none() && config.login.users.is_empty() && config.key_sets.is_empty() {
+        notices.push("nobody can log in: neither the section clearml nor login.users nor key_sets".into());
+    }
     if !config.admin.listen.ip().is_loopback() && config.admin.token.is_none() {
         notices.push(format!(
             "admin.listen is {}, which isn't loopback, and there's no admin.token: only health and metrics are shown",
@@ -84,6 +97,21 @@ fn check_clearml(clearml: &Clearml) -> Result<(), Broken> {
     }
     if clearml.timeout_ms == 0 || clearml.answer_mib == 0 || clearml.sessions == 0 {
         return broken("clearml.timeout_ms", "found 0 in it, in answer_mib or in sessions, expected at least 1 each".into());
+    }
+    Ok(())
+}
+
+fn check_key_sets(config: &Config) -> Result<(), Broken> {
+    if config.key_sets.contains_key("gateway") {
+        return broken("key_sets", "found a set of the gateway's own name `gateway`, expected another name".into());
+    }
+    for (name, set) in &config.key_sets {
+        // A logout must be seen within minutes.
+        if let KeySet::Introspect { cache_s } = set
+            && *cache_s > LONGEST_INTROSPECTION_S
+        {
+            return broken("key_sets", format!("found cache_s {cache_s} in {name:?}, expected at most {LONGEST_INTROSPECTION_S}"));
+        }
     }
     Ok(())
 }
@@ -151,6 +179,9 @@ fn check_login(config: &Config) -> Result<(), Broken> {
     if login.cookie.to_ascii_lowercase().starts_with("__") {
         return broken("login.cookie", format!("found {:?}, expected a name without browsers' special prefixes", login.cookie));
     }
+    if let Some(host) = login.hosts.iter().find(|host| !is_host(host)) {
+        return broken("login.hosts", format!("found {host:?}, expected a host's name without scheme, port or path"));
+    }
     if let Some(name) = login.accept_cookies.iter().find(|name| !is_cookie_name(name.strip_suffix('*').unwrap_or(name))) {
         return broken(
             "login.accept_cookies",
@@ -180,6 +211,10 @@ fn check_login(config: &Config) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+fn is_host(text: &str) -> bool {
+    url::Host::parse(text).is_ok() && !text.contains(':')
 }
 
 fn is_cookie_name(name: &str) -> bool {

@@ -49,6 +49,8 @@ impl Serialize for Secret {
 fn parse(value: Value) -> Result<String, String> {
     let kind = match value {
         Value::String(text) if text.is_empty() => return Err(format!("found an empty text, {EXPECTED}")),
+        // A variable's text is also tried as it stands: a place whose secret isn't there must not become the secret.
+        Value::String(text) if names_a_place(&text) => "a text that names a file or variable",
         Value::String(text) => return Ok(text),
         Value::Object(map) if map.len() == 1 => match map.into_iter().next() {
             Some((place, Value::String(name))) if place == "file" => return from_file(Path::new(&name)),
@@ -61,6 +63,12 @@ fn parse(value: Value) -> Result<String, String> {
         Value::Null => "nothing",
     };
     Err(format!("found {kind}, {EXPECTED}"))
+}
+
+fn names_a_place(text: &str) -> bool {
+    let inside = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}')).map(str::trim);
+    let key = inside.and_then(|inside| inside.split_once(':')).map(|(key, _)| key.trim().trim_matches(['"', '\'']));
+    matches!(key, Some("file" | "env"))
 }
 
 fn from_file(path: &Path) -> Result<String, String> {

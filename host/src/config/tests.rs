@@ -39,12 +39,9 @@ fn an_error_names_the_key_what_was_found_and_what_was_expected() {
             "# first\n\nhttp:\n  listen: '8080'",
             "gate.yaml:4: http.listen: found \"8080\", expected an IP address and port such as 0.0.0.0:8080 or [::]:8080",
         ),
-        ("http:\n  workers: 0", "gate.yaml:2: http.workers: invalid value: integer `0`, expected a nonzero usize"),
-        ("http: 5", "gate.yaml:1: http: invalid type: integer `5`, expected struct Http"),
-        (
-            "http:\n  limits:\n    headers: many\n",
-            "gate.yaml:3: http.limits.headers: invalid type: string \"many\", expected usize",
-        ),
+        ("http:\n  workers: 0", "gate.yaml:2: http.workers: found 0, expected a whole number from 1"),
+        ("http: 5", "gate.yaml:1: http: found 5, expected a map of keys"),
+        ("http:\n  limits:\n    headers: many\n", "gate.yaml:3: http.limits.headers: found text \"many\", expected a whole number"),
         ("http: {limits: {head_bytes: 100}}", "gate.yaml:1: http.limits.head_bytes: found 100, expected at least 8192"),
         (
             "discovery:\n  dial:\n    networks:\n      - 10.0.0.0/8\n      - here\n",
@@ -167,7 +164,7 @@ fn a_variable_is_read_as_its_key_needs_it() {
 fn an_error_of_a_variable_names_it() {
     assert_eq!(
         complaint("http: {listen: '127.0.0.1:1'}", &[("WICKETGATE_HTTP__LISTEN", "8080")]),
-        "environment variable WICKETGATE_HTTP__LISTEN: http.listen: invalid type: integer `8080`, expected socket address"
+        "environment variable WICKETGATE_HTTP__LISTEN: http.listen: found 8080, expected an IP address and port such as 0.0.0.0:8080 or [::]:8080"
     );
     assert_eq!(
         complaint("", &[("WICKETGATE_HTTP__LISTEM", "x")]),
@@ -179,7 +176,7 @@ fn an_error_of_a_variable_names_it() {
     );
     // Two wrong variables: the first complaint isn't mixed up with the other's.
     let both = complaint("", &[("WICKETGATE_HTTP__WORKERS", "many"), ("WICKETGATE_LOG__ACCESS", "maybe")]);
-    assert!(both.contains("WICKETGATE_HTTP__WORKERS: http.workers: invalid type: string \"many\""), "{both}");
+    assert!(both.contains("WICKETGATE_HTTP__WORKERS: http.workers: found text \"many\""), "{both}");
 }
 
 #[test]
@@ -303,6 +300,32 @@ fn a_secret_that_is_not_there_is_said_and_none_is_shown() {
 }
 
 #[test]
+fn a_place_that_holds_no_secret_is_never_the_secret_itself() {
+    for text in ["{file: /nowhere/token}", " { env: WICKETGATE_TEST_UNSET } ", "{\"file\": \"/nowhere/token\"}", "{file: }"] {
+        let complaint = complaint("", &[("WICKETGATE_ADMIN__TOKEN", text)]);
+        assert!(complaint.starts_with("environment variable WICKETGATE_ADMIN__TOKEN: admin.token: "), "{text}: {complaint}");
+    }
+    assert!(complaint("admin: {token: '{file: /nowhere/token}'}", &[]).contains("a text that names a file or variable"));
+}
+
+#[test]
+fn what_is_found_where_secrets_are_is_not_shown() {
+    for (text, variables) in [
+        ("", &[("WICKETGATE_LOGIN__USERS", "[{id: zed, password: hush4711")][..]),
+        ("login: {users: [{id: ada, password: x}, {id: root, password:hush4711}]}", &[]),
+        ("login: {users: ['root:hush4711']}", &[]),
+        ("login: hush4711", &[]),
+        ("key_sets: {x: hush4711}", &[]),
+        ("clearml: hush4711", &[]),
+        ("clearml: {api_url: hush4711}", &[]),
+        ("admin: {token:hush4711}", &[]),
+    ] {
+        let complaint = complaint(text, variables);
+        assert!(!complaint.contains("hush"), "{complaint}");
+    }
+}
+
+#[test]
 fn key_sets_are_read_by_kind() {
     let config = config(
         "key_sets:\n  sso: {kind: jwks, url: 'https://sso/keys', algorithms: [RS256]}\n  local: {kind: jwks, file: keys.json}\n  \
@@ -315,7 +338,9 @@ fn key_sets_are_read_by_kind() {
     assert!(matches!(&config.key_sets["local"], KeySet::Jwks { source: JwksSource::File(_), refresh_s: 300, .. }));
     assert!(matches!(&config.key_sets["server"], KeySet::Introspect { cache_s: 10 }));
     for (bad, expected) in [
-        ("{kind: jwks}", "key_sets.x"),
+        ("{kind: jwks}", "expected exactly one of `file` and `url`"),
+        ("hush", "found text, expected a map of keys"),
+        ("{kind: secret, secret:hush}", "is a space missing behind the colon?"),
         ("{kind: jwks, url: 'https://sso', colour: red}", "colour"),
         ("{kind: magic}", "unknown variant `magic`"),
         ("{kind: secret, secret: [hush]}", "found a list"),

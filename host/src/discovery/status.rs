@@ -1,7 +1,7 @@
 //! What operators see of discovery: the JSON of the admin listener's `/sessions`, readiness, and metrics.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -37,6 +37,7 @@ pub struct Status {
 pub struct SourceStatus {
     /// Milliseconds since 1970. None: it never succeeded.
     pub last_success_ms: Option<u64>,
+    /// None while it succeeds.
     pub last_error_ms: Option<u64>,
     pub last_error: Option<String>,
     /// Whether the latest look failed: then what it found before is served.
@@ -113,6 +114,8 @@ struct StateLabels {
 
 /// Only so many rejections are shown: their number is up to those who write nonsense.
 const REJECTIONS_SHOWN: usize = 500;
+/// Refused endpoints that one change of the routes may write into the log.
+const REFUSALS_LOGGED: usize = 20;
 
 // === impl Board ===
 
@@ -141,6 +144,7 @@ impl Board {
         let recovered = self.change(|status| {
             let source = status.sources.entry(source).or_default();
             source.last_success_ms = Some(Timestamp::now().0);
+            (source.last_error_ms, source.last_error) = (None, None);
             std::mem::take(&mut source.failing)
         });
         if recovered {
@@ -164,16 +168,31 @@ impl Board {
 
     pub fn describe(&self, sessions: Vec<SessionStatus>, mut rejected: Vec<Rejection>) {
         rejected.truncate(REJECTIONS_SHOWN);
-        self.change(|status| {
-            status.sessions = Arc::new(sessions);
+        let sessions = Arc::new(sessions);
+        let before = self.change(|status| {
             status.rejected = Arc::new(rejected);
+            std::mem::replace(&mut status.sessions, Arc::clone(&sessions))
         });
+        let known: HashSet<_> = refused(&before).collect();
+        // Their number is up to those who declare them, too.
+        for (session, endpoint, reason) in refused(&sessions).filter(|refused| !known.contains(refused)).take(REFUSALS_LOGGED) {
+            tracing::warn!(session, endpoint, reason, "an endpoint is refused");
+        }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
         // Nothing in here panics half-way.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Session, endpoint and reason of what is declared and not served.
+fn refused(sessions: &[SessionStatus]) -> impl Iterator<Item = (&str, &str, &str)> {
+    let endpoints = sessions.iter().flat_map(|session| session.endpoints.iter().map(|endpoint| (session.id.as_str(), endpoint)));
+    endpoints.filter_map(|(session, endpoint)| match &endpoint.state {
+        EndpointState::Refused { reason } => Some((session, endpoint.name.as_str(), reason.as_str())),
+        _ => None,
+    })
 }
 
 fn shared<T: Serialize, S: serde::Serializer>(list: &Arc<Vec<T>>, serializer: S) -> Result<S::Ok, S::Error> {

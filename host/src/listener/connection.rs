@@ -46,6 +46,7 @@ pub async fn serve<D: Decisions>(
     let (keep_alive, body_idle) = (settings.keep_alive, settings.bounds.body_idle);
     let interval = Deadline::interval([settings.request_head, keep_alive, body_idle, settings.bounds.response_head]);
     let io = Watched { io: TokioIo::new(stream), deadline: deadline.clone(), head: settings.request_head };
+    let malformed = worker.gateway.metrics.malformed.clone();
     let gauge = worker.gateway.metrics.connections.clone();
     gauge.inc();
     let service = service_fn(move |request| {
@@ -83,8 +84,14 @@ pub async fn serve<D: Decisions>(
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(cx).map(|ended| {
-            if let Err(error) = ended {
-                tracing::debug!(%peer, %error, "connection ended");
+            match ended {
+                // Such a request never got as far as the access log.
+                Err(error) if error.is_parse() => {
+                    malformed.inc();
+                    tracing::info!(target: "access", %peer, %error, "malformed request");
+                }
+                Err(error) => tracing::debug!(%peer, %error, "connection ended"),
+                Ok(()) => {}
             }
         })
     })

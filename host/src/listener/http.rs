@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::connection;
-use crate::request::{Decisions, Downstream, Settings, Slots, Worker};
+use crate::{
+    request::{Decisions, Downstream, Settings, Slots, Worker},
+    upstream::keep_alive,
+};
 
 /// Whether to go on: a listener stops accepting when it changes, and connections end after the request that they're at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +96,7 @@ fn protocol(settings: &Settings) -> http1::Builder {
 fn prepare(stream: &TcpStream) {
     // A small write that waits for an acknowledgement is a keystroke that lags.
     let _ = stream.set_nodelay(true);
+    let _ = keep_alive(stream);
 }
 
 /// A connection that was gone before it was accepted is its client's matter; no descriptors or memory is ours, and passes.

@@ -75,9 +75,9 @@ impl DecisionCache {
         self.denials.retain(|key, _| is_live(key));
     }
 
-    pub fn remember(&mut self, key: &[u8], entry: Entry) {
+    pub fn remember(&mut self, key: Box<[u8]>, entry: Entry) {
         let cache = if entry.decision.lets_in() { &mut self.grants } else { &mut self.denials };
-        cache.insert(key.into(), entry);
+        cache.insert(key, entry);
     }
 }
 
@@ -108,9 +108,9 @@ mod tests {
         let location = http::HeaderValue::from_static("/");
         let reason = crate::domain::decision::Reason { code: "x".into(), detail: None };
         let grant = Some(Arc::new(Routing::Redirect { reason, location }));
-        cache.remember(b"person", entry(grant));
+        cache.remember((*b"person").into(), entry(grant));
         for stranger in 0..10_000_u32 {
-            cache.remember(&stranger.to_be_bytes(), entry(None));
+            cache.remember(stranger.to_be_bytes().into(), entry(None));
         }
         assert!(cache.find(b"person", Timestamp(9)).is_some());
         assert!(cache.find(b"person", later).is_none(), "an entry must not be used from its end on");
@@ -122,7 +122,7 @@ mod tests {
         let mut cache = DecisionCache::new(&config::DecisionCache::default());
         let entry = Entry { decision: Decision::Routing(None), holds_until: Timestamp(10) };
         for plugin in [1_u64, 2] {
-            cache.remember(&plugin.to_be_bytes(), entry.clone());
+            cache.remember(plugin.to_be_bytes().into(), entry.clone());
         }
         cache.forget_all_but(|plugin| plugin == 2);
         assert!(cache.find(&1_u64.to_be_bytes(), Timestamp(1)).is_none());
@@ -133,7 +133,7 @@ mod tests {
     fn a_cache_without_room_remembers_nothing() {
         let limits = config::DecisionCache { bytes: 0, denial_bytes: 0, ..Default::default() };
         let mut cache = DecisionCache::new(&limits);
-        cache.remember(b"key", Entry { decision: Decision::Routing(None), holds_until: Timestamp(10) });
+        cache.remember((*b"key").into(), Entry { decision: Decision::Routing(None), holds_until: Timestamp(10) });
         assert!(cache.find(b"key", Timestamp(1)).is_none());
     }
 }

@@ -249,7 +249,7 @@ pub fn challenge(challenge: authentication::Challenge, hosts: &KnownHosts) -> Ch
     }
     let login = match challenge.login {
         Some(url) if !hosts.know(&url) => {
-            return Err(bad("challenge.login", url, "an http(s) URL on a host that the gateway knows"));
+            return Err(bad("challenge.login", url, "an http(s) URL on a host that the gateway knows (public_url, login.hosts)"));
         }
         login => login.map(Into::into),
     };
@@ -268,7 +268,8 @@ pub fn routing(decision: routing::Decision, now: Timestamp, hosts: &KnownHosts) 
         routing::Decision::Redirect(redirection) => {
             let expected = "a path of this gateway, or an http(s) URL on a host that the gateway knows";
             let location = redirection.location;
-            let own_path = location.starts_with('/') && !location.starts_with("//") && !location.contains('\\');
+            let is_visible = location.bytes().all(|byte| byte.is_ascii_graphic());
+            let own_path = is_visible && location.starts_with('/') && !location.starts_with("//") && !location.contains('\\');
             let header = HeaderValue::from_str(&location).ok().filter(|_| own_path || hosts.know(&location));
             let location = header.ok_or_else(|| bad("redirection.location", location, expected))?;
             (Routing::Redirect { reason: reason(redirection.reason)?, location }, lifetime(redirection.lifetime, now)?)

@@ -9,7 +9,7 @@ use super::{
     bindings::v0_1::{jwt, log, types},
     facts::Answer,
     instance::Budget,
-    key_set::{KeySet, LONGEST_TOKEN, Refusal, Requirements, Verified, select_claims},
+    key_set::{KeySet, LONGEST_TOKEN, Refusal, Requirements, Verified, check_unsigned, select_claims},
 };
 use crate::domain::{Credential, Timestamp, facts::Introspection};
 
@@ -94,11 +94,15 @@ impl CallState {
 
     fn introspected(&self, token: &str, requirements: &Requirements) -> Result<Verified, Refusal> {
         let Some((_, answer)) = self.introspections.iter().find(|(known, _)| known == token) else {
+            check_unsigned(token, requirements, self.now)?;
             return Err(Refusal::Malformed("not the value of a declared credential, or not like a token".into()));
         };
         match &answer.value {
             Ok(Introspection::Accepted(claims)) => {
-                Ok(Verified { claims: select_claims(claims, &requirements.claims), valid_until: Some(answer.holds_until) })
+                // The server's word is about now; what the token says of its end holds all the same.
+                let end = check_unsigned(token, requirements, self.now)?.unwrap_or(answer.holds_until);
+                let valid_until = Some(end.min(answer.holds_until));
+                Ok(Verified { claims: select_claims(claims, &requirements.claims), valid_until })
             }
             Ok(Introspection::Refused(why)) => Err(Refusal::Refused(why.clone())),
             Err(why) => Err(Refusal::Unavailable(why.clone())),

@@ -206,10 +206,10 @@ impl Gathered<'_> {
             .chain(query.filter_map(|(_, value)| std::str::from_utf8(value).ok()))
     }
 
-    /// What stands behind `Bearer` in the `Authorization` header, if that was declared.
-    pub fn bearer(&self) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(name, _)| *name == "authorization")?;
-        bearer(std::str::from_utf8(value).ok()?)
+    /// What stands behind `Bearer` in each `Authorization` line, if that was declared.
+    pub fn bearers(&self) -> impl Iterator<Item = &str> {
+        let lines = self.headers.iter().filter(|(name, _)| *name == "authorization");
+        lines.filter_map(|(_, value)| bearer(std::str::from_utf8(value).ok()?))
     }
 
     /// Writes every input with its length before it, so that no two different sets of inputs look the same.
@@ -263,6 +263,7 @@ pub fn encode_identity(key: &mut Vec<u8>, identity: &Identity) {
     }
     encode_length(key, groups.len());
     groups.iter().for_each(|group| encode_bytes(key, group.as_bytes()));
+    encode_length(key, claims.iter().count());
     for (name, values) in claims.iter() {
         encode_bytes(key, name.as_bytes());
         encode_length(key, values.len());
@@ -277,7 +278,7 @@ fn encode_option(key: &mut Vec<u8>, bytes: Option<&[u8]>) {
     }
 }
 
-fn encode_bytes(key: &mut Vec<u8>, bytes: &[u8]) {
+pub fn encode_bytes(key: &mut Vec<u8>, bytes: &[u8]) {
     encode_length(key, bytes.len());
     key.extend_from_slice(bytes);
 }
@@ -289,12 +290,21 @@ fn encode_length(key: &mut Vec<u8>, length: usize) {
 /// The cookies of a request, in the order sent (RFC 6265, section 5.4). A part without `=` is a value without a name, as
 /// browsers send it, and never matches a declared name.
 pub fn cookies(headers: &http::HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
-    let parts = headers.get_all(http::header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let parts = headers.get_all(http::header::COOKIE).iter().flat_map(|line| cookie_parts(line.as_bytes()));
     parts.filter_map(|part| {
-        let part = part.trim_ascii();
         let at = memchr::memchr(b'=', part)?;
         let name = std::str::from_utf8(part[..at].trim_ascii()).ok().filter(|name| !name.is_empty())?;
         Some((name, part[at + 1..].trim_ascii()))
+    })
+}
+
+/// What stands between semicolons in a `Cookie` or `Set-Cookie` line, without white space around it.
+pub fn cookie_parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
+    ends.scan(0, |start, end| {
+        let part = line[*start..end].trim_ascii();
+        *start = end + 1;
+        Some(part)
     })
 }
 
@@ -304,8 +314,9 @@ fn parameters<'a>(query: &'a str, wanted: &'a str) -> impl Iterator<Item = Vec<u
         .map(|(_, value)| value.into_owned().into_bytes())
 }
 
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
+/// The token of `Bearer <token>` (RFC 6750, section 2.1).
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim_ascii().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 

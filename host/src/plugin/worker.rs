@@ -93,7 +93,7 @@ impl Worker {
         self.cache.borrow().find(&key, now).cloned().ok_or_else(|| key.as_slice().into())
     }
 
-    pub(super) fn remember(&self, key: &[u8], entry: Entry) {
+    pub(super) fn remember(&self, key: Box<[u8]>, entry: Entry) {
         self.cache.borrow_mut().remember(key, entry);
     }
 

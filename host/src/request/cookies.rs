@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::plugin::{CredentialInputs, NamePattern};
+use crate::plugin::{CredentialInputs, NamePattern, cookie_parts};
 
 /// Which cookies a session may set.
 pub struct Scope<'a> {
@@ -18,11 +18,11 @@ pub fn strip_credentials(headers: &mut HeaderMap, credentials: &CredentialInputs
         return false;
     }
     let is_credential = |part: &[u8]| name(part).is_some_and(|name| is_named(&credentials.cookies, name));
-    if !headers.get_all(header::COOKIE).iter().any(|line| parts(line.as_bytes()).any(is_credential)) {
+    if !headers.get_all(header::COOKIE).iter().any(|line| cookie_parts(line.as_bytes()).any(is_credential)) {
         return false;
     }
     let mut kept = Vec::new();
-    for part in headers.get_all(header::COOKIE).iter().flat_map(|line| parts(line.as_bytes())) {
+    for part in headers.get_all(header::COOKIE).iter().flat_map(|line| cookie_parts(line.as_bytes())) {
         if !part.is_empty() && !is_credential(part) {
             if !kept.is_empty() {
                 kept.extend_from_slice(b"; ");
@@ -57,7 +57,7 @@ impl Scope<'_> {
     /// look like any cookie. `Domain` always reaches further than one host, so it's refused; without `Path`, browsers take
     /// the directory of the request, which is inside the session.
     fn admits(&self, line: &[u8]) -> bool {
-        let mut parts = parts(line);
+        let mut parts = cookie_parts(line);
         let Some(name) = parts.next().and_then(name) else { return false };
         if is_named(&self.credentials.cookies, name) {
             return false;
@@ -82,16 +82,6 @@ impl Scope<'_> {
         }
         path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
-}
-
-/// What stands between semicolons, without white space around it.
-fn parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
-    ends.scan(0, |start, end| {
-        let part = line[*start..end].trim_ascii();
-        *start = end + 1;
-        Some(part)
-    })
 }
 
 fn is_named(patterns: &[NamePattern], name: &str) -> bool {

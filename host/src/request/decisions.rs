@@ -3,16 +3,16 @@
 
 use std::{future::Future, sync::Arc};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 
 use super::access::Record;
 use crate::{
     domain::{
         Endpoint, Identity, Principal,
-        decision::{Authentication, Challenge, Forwarding, Reason, Routing},
+        decision::{Allowance, Authentication, Challenge, Forwarding, Reason, Routing},
     },
     error::Error,
-    plugin::{Authenticated, CredentialInputs, Fault, Routed, Subject},
+    plugin::{Authenticated, CredentialInputs, Fault, Routed, Subject, bearer},
     route::{Route, RouteTable},
 };
 
@@ -51,7 +51,7 @@ pub struct Permit {
     entered: Arc<Route>,
     route: Arc<Route>,
     forwarding: Arc<Forwarding>,
-    principal: Option<Arc<Principal>>,
+    authentication: Arc<Authentication>,
     authorization_is_ours: bool,
 }
 
@@ -82,11 +82,25 @@ impl Permit {
     }
 
     pub fn principal(&self) -> Option<&Arc<Principal>> {
-        self.principal.as_ref()
+        match self.authentication.as_ref() {
+            Authentication::Allow(allowance) => Some(&allowance.principal),
+            _ => None,
+        }
     }
 
+    /// `Authorization` holds a token of ours, good or not: it's kept from the session.
     pub fn authorization_is_ours(&self) -> bool {
         self.authorization_is_ours
+    }
+
+    /// Whether these headers identify the visitor without their cookies: `Authorization` holds the very token that was
+    /// accepted. Any other token there may have been put beside somebody's cookie by a hostile page.
+    pub fn is_by_authorization(&self, headers: &HeaderMap) -> bool {
+        let Authentication::Allow(Allowance { token: Some(token), .. }) = self.authentication.as_ref() else { return false };
+        headers
+            .get_all(header::AUTHORIZATION)
+            .iter()
+            .any(|line| line.to_str().ok().and_then(bearer).is_some_and(|bearer| bearer == token.reveal()))
     }
 }
 
@@ -103,14 +117,14 @@ pub async fn decide<S: DecisionSet>(
     if let Some(record) = record {
         record.authenticated(&authenticated);
     }
-    let principal = match authenticated.decision.as_ref() {
-        Authentication::Allow(allowance) => Some(allowance.principal.clone()),
+    let is_known = match authenticated.decision.as_ref() {
+        Authentication::Allow(_) => true,
         Authentication::Challenge(challenge) => return Ok(Ruling::Challenge(Some(challenge.clone()))),
         Authentication::Deny(_) => return Err(Error::denied("You may not enter.")),
-        Authentication::Anonymous { .. } => None,
+        Authentication::Anonymous { .. } => false,
     };
     let Some(route) = route else {
-        return if principal.is_some() { Err(Error::not_found()) } else { Ok(ask(&authenticated.decision)) };
+        return if is_known { Err(Error::not_found()) } else { Ok(ask(&authenticated.decision)) };
     };
     let routed = set.route(subject, &route.endpoint, &authenticated.decision).await.map_err(Error::plugin_fault)?;
     if let Some(record) = record {
@@ -121,7 +135,7 @@ pub async fn decide<S: DecisionSet>(
         Routing::Redirect { location, .. } => return Ok(Ruling::Redirect(location.clone())),
         Routing::Reject { message: Some(message), .. } => return Err(Error::denied(message.to_string())),
         Routing::Reject { message: None, .. } => return Err(Error::not_found()),
-        Routing::Unauthenticated(_) if principal.is_some() => return Err(Error::not_found()),
+        Routing::Unauthenticated(_) if is_known => return Err(Error::not_found()),
         Routing::Unauthenticated(_) => return Ok(ask(&authenticated.decision)),
     };
     let entered = route.clone();
@@ -133,8 +147,8 @@ pub async fn decide<S: DecisionSet>(
             set.routes().sibling(session, name).ok_or_else(missing)?.clone()
         }
     };
-    let authorization_is_ours = authenticated.authorization_is_ours;
-    Ok(Ruling::Permit(Permit { entered, route, forwarding, principal, authorization_is_ours }))
+    let Authenticated { decision: authentication, authorization_is_ours, .. } = authenticated;
+    Ok(Ruling::Permit(Permit { entered, route, forwarding, authentication, authorization_is_ours }))
 }
 
 fn ask(authentication: &Authentication) -> Ruling {

@@ -55,8 +55,9 @@ pub async fn forward<D: Decisions>(
 ) -> Result<Response<Body>, Error> {
     let settings = &worker.gateway.settings;
     let Arrived { mut parts, body, survey, request_id } = arrived;
+    let is_by_authorization = permit.is_by_authorization(&parts.headers);
     let had_cookie = request_headers::strip_credentials(&mut parts.headers, set.credentials(), permit.authorization_is_ours());
-    if had_cookie && permit.principal().is_some() && !permit.authorization_is_ours() {
+    if had_cookie && permit.principal().is_some() && !is_by_authorization {
         visit(&parts, &survey, &permit, placed).check(settings)?;
     }
     if let Some(location) = own_host(settings, &parts, &permit, placed) {
@@ -69,6 +70,7 @@ pub async fn forward<D: Decisions>(
     let upgrade = survey.upgrade.as_deref().filter(|_| on_upgrade.is_some());
     parts.uri = target(&parts.uri, placed, set.credentials().query.as_slice())?;
     let said = Said {
+        hops: request_headers::hops(&parts.headers)?,
         forwarded_for: downstream.forwarded_for(&parts.headers),
         proto: downstream.proto(&parts.headers, settings),
         host: survey.host.clone(),
@@ -122,8 +124,9 @@ fn visit<'a>(parts: &'a Parts, survey: &'a super::wellformed::Survey, permit: &'
     }
 }
 
-/// Where a browser is sent that navigates to a path route although the session has a host of its own.
+/// Where a browser is sent that navigates to a path route although the session has a host of its own, where its login counts.
 fn own_host(settings: &Settings, parts: &Parts, permit: &Permit, placed: Placed) -> Option<HeaderValue> {
+    settings.base_domain.as_ref().filter(|domain| domain.shares_login)?;
     let label = permit.entered().label.as_deref().filter(|_| placed.placing != Placing::Host)?;
     let origin = settings.host_origin(label)?;
     let is_page = matches!(parts.method, http::Method::GET | http::Method::HEAD) && origin::accepts_html(&parts.headers);

@@ -42,9 +42,11 @@ impl Known {
     }
 }
 
-/// What a header can't hold (line breaks and other controls) is left out, never cut.
+/// What a header can't hold (line breaks and other controls, commas in groups) is left out, never cut.
 fn lines(principal: &Principal) -> Lines {
-    let groups = (!principal.groups.is_empty()).then(|| principal.groups.join(","));
+    // A group with a comma in its name would be two.
+    let groups: Vec<&str> = principal.groups.iter().map(String::as_str).filter(|group| !group.contains(',')).collect();
+    let groups = (!groups.is_empty()).then(|| groups.join(","));
     let lines = [
         (USER, Some(principal.id.as_str())),
         (NAME, principal.name.as_deref()),

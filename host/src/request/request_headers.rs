@@ -4,20 +4,37 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{client, cookies, wellformed};
-use crate::{domain::decision::HeaderEdit, plugin::CredentialInputs};
+use crate::{domain::decision::HeaderEdit, error::Error, plugin::CredentialInputs};
 
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// How many gateways a request has passed: one that comes back to where it was would go round for ever.
+const HOPS: HeaderName = HeaderName::from_static("x-wicketgate-hops");
 /// What the gateway says to the session.
 pub struct Said {
+    pub hops: HeaderValue,
     pub forwarded_for: HeaderValue,
     pub proto: HeaderValue,
     pub host: HeaderValue,
     /// On path routes whose upstream doesn't see the prefix.
     pub prefix: Option<HeaderValue>,
     pub request_id: HeaderValue,
+}
+
+/// Counts this gateway in.
+///
+/// # Errors
+/// 508 after the fourth.
+pub fn hops(headers: &HeaderMap) -> Result<HeaderValue, Error> {
+    let Some(before) = headers.get(HOPS) else { return Ok(HeaderValue::from_static("1")) };
+    match before.as_bytes() {
+        b"1" => Ok(HeaderValue::from_static("2")),
+        b"2" => Ok(HeaderValue::from_static("3")),
+        b"3" => Ok(HeaderValue::from_static("4")),
+        _ => Err(Error::looped()),
+    }
 }
 
 /// Removes credentials, and says whether one was a cookie.
@@ -58,6 +75,7 @@ pub fn prepare(headers: &mut HeaderMap, upgrade: Option<&str>, said: Said) {
     headers.insert(client::FORWARDED_PROTO, said.proto);
     headers.insert(FORWARDED_HOST, said.host);
     headers.insert(REQUEST_ID, said.request_id);
+    headers.insert(HOPS, said.hops);
     if let Some(prefix) = said.prefix {
         headers.insert(FORWARDED_PREFIX, prefix);
     }

@@ -35,6 +35,8 @@ pub struct BaseDomain {
     scheme: &'static str,
     /// The suffix with the port.
     behind_label: String,
+    /// Whether a login at the public URL is seen by the sessions' hosts.
+    pub shares_login: bool,
 }
 
 // === impl Settings ===
@@ -43,11 +45,9 @@ impl Settings {
     pub fn new(config: &Config) -> Self {
         let public_origin = config.public_origin();
         let public_authority = public_origin.split_once("://").map_or(public_origin.as_str(), |(_, authority)| authority);
-        let base_domain = config
-            .base_domain
-            .as_ref()
-            .zip(config.session_hosts())
-            .map(|(domain, (scheme, behind_label))| BaseDomain { suffix: format!(".{domain}"), scheme, behind_label });
+        let base_domain = config.base_domain.as_ref().zip(config.session_hosts()).map(|(domain, (scheme, behind_label))| {
+            BaseDomain { suffix: format!(".{domain}"), scheme, behind_label, shares_login: config.cookie_domain().is_some() }
+        });
         let http = &config.http;
         Self {
             proto: HeaderValue::from_static(if config.is_https() { "https" } else { "http" }),
@@ -83,7 +83,7 @@ impl Settings {
 
     /// The origin of a session's own host. None for the gateway's own.
     pub fn host_origin(&self, label: &str) -> Option<String> {
-        let BaseDomain { suffix, scheme, behind_label } = self.base_domain.as_ref()?;
+        let BaseDomain { suffix, scheme, behind_label, .. } = self.base_domain.as_ref()?;
         let public = without_port(&self.public_authority);
         let is_public = public.strip_suffix(suffix.as_str()) == Some(label);
         (!is_public).then(|| format!("{scheme}://{label}{behind_label}"))

@@ -30,10 +30,6 @@ pub fn key_sets(config: &Config, gateway: KeySet) -> Result<KeySets, KeySetError
         });
     }
     for (name, set) in &config.key_sets {
-        if name == "gateway" {
-            let why = "found a set of the gateway's own name, expected another name".into();
-            return Err(KeySetError { name: name.clone(), why });
-        }
         sets.insert(match set {
             Configured::Secret { secret, encoding } => {
                 KeySet::secret(name, secret.reveal(), *encoding).map_err(|why| KeySetError { name: name.clone(), why })?

@@ -4,17 +4,27 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::{admin::Status, admission::AdmissionStatus, discovery::Board, snapshot::Snapshots};
+use crate::{
+    admin::Status,
+    admission::AdmissionStatus,
+    discovery::Board,
+    shutdown::{Phase, Shutdown},
+    snapshot::Snapshots,
+};
 
 pub struct GatewayStatus {
     pub board: Arc<Board>,
     pub admission: AdmissionStatus,
     pub snapshots: Arc<Snapshots>,
+    pub shutdown: Shutdown,
 }
 
 impl Status for GatewayStatus {
     fn readiness(&self) -> Result<(), Vec<String>> {
         let mut missing = Vec::new();
+        if self.shutdown.phase() > Phase::Serving {
+            missing.push("the gateway was asked to stop".into());
+        }
         if self.admission.active().is_none() {
             let why = self.admission.refusal().unwrap_or_else(|| "they're being loaded".into());
             missing.push(format!("no plugins decide yet: {why}"));

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use super::{
     Bounds, Deadline, Metrics, Phase, Pool, RequestBody, ResponseBody,
     body::{Broken, Lent},
+    keep_alive,
 };
 use crate::error::{Error, Retry};
 
@@ -147,6 +148,7 @@ impl Upstream {
             Ok(Ok(stream)) => {
                 // A small write that waits for an acknowledgement is a keystroke that lags.
                 let _ = stream.set_nodelay(true);
+                let _ = keep_alive(&stream);
                 Ok(stream)
             }
             Ok(Err(error)) => {

@@ -28,6 +28,8 @@ pub enum Failure {
     Garbage,
     /// A whole answer of another shape.
     Nonsense,
+    /// Each page is the first.
+    FirstPage,
     Hang,
     Close,
 }

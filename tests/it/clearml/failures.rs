@@ -96,3 +96,16 @@ async fn a_session_that_lies_reaches_nothing_and_harms_nobody() {
         assert!(status.contains(reason), "{reason}: {status}");
     }
 }
+
+#[tokio::test]
+async fn a_server_whose_pages_never_end_has_failed() {
+    let (clearml, upstream) = (Clearml::start(), Upstream::start());
+    for number in 0..600 {
+        clearml.add_session(&format!("s{number:03}"), "alice", runtime(upstream.port()));
+    }
+    let gateway = Gateway::start(&clearml.config_with("publish: false")).await;
+    clearml.fail(Some(Failure::FirstPage));
+    gateway.logs("a full page of tasks that an earlier page had").await;
+    let alice = Client::default().bearer(&clearml.token("alice"));
+    assert_eq!(alice.get(&gateway.at("/service/s599/echo")).await.status, 200, "what it had before stays");
+}

@@ -1,6 +1,6 @@
 //! The list of sessions: exactly those that the plugins in force let this visitor enter, because they are asked about each.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -22,6 +22,9 @@ const LISTED: usize = 50;
 
 /// Endpoints that the plugins are asked about for one page. Each may cost a call, or a question to the API server.
 const CONSIDERED: usize = 200;
+
+/// How long a person waits for the page.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// After so many decisions the worker's other requests get their turn.
 const AT_A_TIME: usize = 16;
@@ -56,7 +59,11 @@ impl Pages {
         };
         let person = identity.principal().map(|person| person.name.as_deref().unwrap_or(&person.id));
         let after = query(asked.parts, "after");
-        let found = self.hosts.find(visitor, after.as_deref()).await;
+        // A policy that asks the server takes its time for each session.
+        let Ok(found) = tokio::time::timeout(PATIENCE, self.hosts.find(visitor, after.as_deref())).await else {
+            let problem = Some("It took too long to find out what you may enter. Try again soon.");
+            return self.html(StatusCode::SERVICE_UNAVAILABLE, &page(person, &[], None, problem));
+        };
         let more = found.more_after.map(|segment| format!("/?after={segment}"));
         self.html(StatusCode::OK, &page(person, &found.sessions, more.as_deref(), None))
     }
@@ -66,7 +73,7 @@ impl Pages {
 
 impl Hosts {
     pub fn new(config: &Config) -> Self {
-        Self { own: config.session_hosts() }
+        Self { own: config.shared_session_hosts() }
     }
 
     async fn find(&self, visitor: &dyn Visitor, after: Option<&str>) -> Found {

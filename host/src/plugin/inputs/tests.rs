@@ -91,5 +91,5 @@ fn tokens_are_taken_from_credentials_only() {
         ..Gathered::default()
     };
     assert_eq!(gathered.tokens(&credentials).collect::<Vec<_>>(), ["one", "three"]);
-    assert_eq!(gathered.bearer(), Some("three"));
+    assert_eq!(gathered.bearers().collect::<Vec<_>>(), ["three"]);
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub struct ClaimPath(Vec<String>);
 
 /// What is kept of a token's claims; what is absent or `null` is none.
+#[derive(Default)]
 pub struct Claims {
     pub exp: Option<Value>,
     pub nbf: Option<Value>,

@@ -103,3 +103,16 @@ fn an_empty_set_is_unavailable_and_not_a_refusal() {
     let set = KeySet::jwks("sso", JwksSource::File("nowhere".into()), &[crate::config::Algorithm::RS256], Duration::from_secs(1));
     assert!(matches!(set.verify("a.b.c", &requirements(), NOW), Err(Refusal::Unavailable(_))));
 }
+
+#[test]
+fn a_token_that_the_server_judged_holds_no_longer_than_it_says() {
+    let required = Requirements { audiences: vec!["gate".into()], ..Default::default() };
+    let check = |claims: serde_json::Value| check_unsigned(&token(b"anybody", &claims), &required, NOW);
+    assert_eq!(check(json!({"aud": "gate"})), Ok(None));
+    assert_eq!(check(json!({"aud": "gate", "exp": 1_800_000_001})), Ok(Some(Timestamp(1_800_000_001_000))));
+    assert_eq!(check(json!({"aud": "gate", "exp": 1_800_000_000})), Err(Refusal::Expired));
+    assert_eq!(check(json!({"aud": "gate", "nbf": 1_800_000_001})), Err(Refusal::NotYetValid));
+    assert_eq!(check(json!({"aud": "other"})), Err(Refusal::Audience));
+    assert_eq!(check_unsigned("a.b.c", &required, NOW), Err(Refusal::Audience));
+    assert_eq!(check_unsigned("a.b.c", &Requirements::default(), NOW), Ok(None));
+}

@@ -13,7 +13,7 @@ use crate::{
         fault::FaultKind,
         host_calls::{CallState, Look, Outcome},
         inputs::{Gathered, encode_attributes},
-        key_set::is_token_shaped,
+        key_set::{check_unsigned, is_token_shaped},
     },
 };
 
@@ -109,13 +109,13 @@ impl PluginSet {
         })?;
         let decision = Decision::Authentication { decision: Arc::new(decision), authorization_is_ours };
         let holds_until = self.holds_until(now, decision.lets_in(), [end, facts_end]);
-        worker.remember(&key, Entry { decision: decision.clone(), holds_until });
+        worker.remember(key, Entry { decision: decision.clone(), holds_until });
         let Decision::Authentication { decision, authorization_is_ours } = decision else { return Err(unreachable_entry(plugin)) };
         Ok(Authenticated { decision, authorization_is_ours, plugin: Some(Arc::clone(&plugin.name)), cached: false, holds_until })
     }
 
     /// Asks the server about the tokens of a request, when one of the plugin's key sets works that way. A token that a key
-    /// of ours accepts isn't asked about.
+    /// of ours accepts isn't asked about, and one that is over by its own word isn't either.
     async fn introspect(&self, plugin: &Plugin, gathered: &Gathered<'_>, now: Timestamp) -> Introspections {
         let verifications = plugin.verifications();
         let Some(holds) = verifications.iter().find_map(|verification| verification.key_set.introspection()) else {
@@ -125,7 +125,12 @@ impl PluginSet {
             verifications.iter().any(|verification| verification.key_set.verify(token, &verification.requirements, now).is_ok())
         };
         let credentials = &plugin.declaration().inputs.credentials;
-        let tokens = gathered.tokens(credentials).filter(|token| is_token_shaped(token) && !ours(token));
+        let asks = |token: &str| {
+            verifications.iter().any(|verification| {
+                verification.key_set.introspection().is_some() && check_unsigned(token, &verification.requirements, now).is_ok()
+            })
+        };
+        let tokens = gathered.tokens(credentials).filter(|token| is_token_shaped(token) && asks(token) && !ours(token));
         let mut answers: Introspections = Vec::new();
         for token in tokens.take(MOST_INTROSPECTIONS) {
             if answers.iter().all(|(known, _)| known != token) {
@@ -136,25 +141,23 @@ impl PluginSet {
     }
 }
 
-/// Whether the token in `Authorization` is one of ours, whichever credential identified the subject. An expired one is, too;
+/// Whether a token in `Authorization` is one of ours, whichever credential identified the subject. An expired one is, too;
 /// and while nobody can tell, it counts as ours: it's kept from the workload. What the plugin verified in its call isn't
 /// verified again.
 fn is_ours(plugin: &Plugin, gathered: &Gathered<'_>, call: &CallState) -> bool {
-    let Some(token) = gathered.bearer() else { return false };
-    let asked = call.introspections.iter().find(|(known, _)| known == token);
-    if asked.is_some_and(|(_, answer)| !matches!(answer.value, Ok(Introspection::Refused(_)))) {
-        return true;
-    }
-    plugin.verifications().iter().enumerate().any(|(number, verification)| {
-        if verification.key_set.introspection().is_some() {
-            return false;
-        }
-        let look = call.looks.iter().find(|look| look.verification == number && look.token.reveal() == token);
-        let outcome = look.map_or_else(
-            || Outcome::of(&verification.key_set.verify(token, &verification.requirements, call.now)),
-            |look| look.outcome,
-        );
-        outcome != Outcome::NotOurs
+    gathered.bearers().any(|token| {
+        let asked = call.introspections.iter().find(|(known, _)| known == token);
+        asked.is_some_and(|(_, answer)| !matches!(answer.value, Ok(Introspection::Refused(_))))
+            || plugin.verifications().iter().enumerate().any(|(number, verification)| {
+                let outcome = || {
+                    let look = call.looks.iter().find(|look| look.verification == number && look.token.reveal() == token);
+                    look.map_or_else(
+                        || Outcome::of(&verification.key_set.verify(token, &verification.requirements, call.now)),
+                        |look| look.outcome,
+                    )
+                };
+                verification.key_set.introspection().is_none() && outcome() != Outcome::NotOurs
+            })
     })
 }
 

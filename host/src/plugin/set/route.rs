@@ -1,13 +1,14 @@
 //! The chain of routing policies: in order, the first that doesn't abstain wins; if all abstain it's a rejection.
 
 use super::{authenticate::earlier_end, *};
+use crate::domain::Credential;
 use crate::plugin::{
     bindings::v0_1::routing,
     convert,
     facts::Answer,
     fault::FaultKind,
     host_calls::CallState,
-    inputs::{encode_attributes, encode_identity},
+    inputs::{encode_attributes, encode_bytes, encode_identity},
 };
 
 impl PluginSet {
@@ -52,9 +53,11 @@ impl PluginSet {
         let declaration = plugin.declaration();
         let inputs = &declaration.inputs;
         let gathered = inputs.gather(subject);
-        let (identity, known_until) = match authentication {
-            Authentication::Allow(allowance) => (Identity::Principal(Arc::clone(&allowance.principal)), allowance.valid_until),
-            _ => (Identity::Anonymous, None),
+        let (identity, token, known_until) = match authentication {
+            Authentication::Allow(allowance) => {
+                (Identity::Principal(Arc::clone(&allowance.principal)), allowance.token.as_ref(), allowance.valid_until)
+            }
+            _ => (Identity::Anonymous, None, None),
         };
         let found = worker.find(now, |key| {
             key.extend_from_slice(&plugin.key.to_be_bytes());
@@ -64,7 +67,9 @@ impl PluginSet {
                 encode_identity(key, &identity);
             }
             if declaration.may_read_session {
-                key.extend_from_slice(endpoint.id.session.as_str().as_bytes());
+                encode_bytes(key, endpoint.id.session.as_str().as_bytes());
+                // Two tokens of one name may read different sessions.
+                encode_bytes(key, token.map_or(&[], |token| token.reveal().as_bytes()));
             }
         });
         let key = match found {
@@ -75,7 +80,7 @@ impl PluginSet {
             Ok(_) => return Err(super::authenticate::unreachable_entry(plugin)),
             Err(key) => key,
         };
-        let may_read = if declaration.may_read_session { Some(self.may_read(endpoint, authentication).await) } else { None };
+        let may_read = if declaration.may_read_session { Some(self.may_read(endpoint, token).await) } else { None };
         let request = routing::Request {
             subject: convert::subject(&gathered),
             session: convert::attributes(&endpoint.attributes, &inputs.attributes),
@@ -95,17 +100,20 @@ impl PluginSet {
         let entry = Decision::Routing(decision.clone());
         let ends = [earlier_end(lifetime, lifetime.valid_until, now), may_read.map(|answer| answer.holds_until), known_until];
         let holds_until = self.holds_until(now, entry.lets_in(), ends);
-        worker.remember(&key, Entry { decision: entry, holds_until });
+        worker.remember(key, Entry { decision: entry, holds_until });
         Ok((decision, false, holds_until))
     }
 
-    async fn may_read(&self, endpoint: &Endpoint, authentication: &Authentication) -> Answer<bool> {
-        match authentication {
-            Authentication::Allow(allowance) if let Some(token) = &allowance.token => {
-                self.context.facts.may_read_session(token, &endpoint.id.session).await
-            }
+    async fn may_read(&self, endpoint: &Endpoint, token: Option<&Credential>) -> Answer<bool> {
+        match token {
+            Some(token) => self.context.facts.may_read_session(token, &endpoint.id.session).await,
             // Nobody whom the server knows: it would say no.
-            _ => Answer { value: Ok(false), holds_until: self.holds_until(Timestamp::now(), false, []), revision: 0 },
+            None => Answer {
+                value: Ok(false),
+                holds_until: self.holds_until(Timestamp::now(), false, []),
+                revision: 0,
+                was_good: false,
+            },
         }
     }
 }

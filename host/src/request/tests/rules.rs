@@ -58,6 +58,8 @@ fn an_authorization_of_ours_stays_here() {
     run(async {
         let mut setup = Setup::new(mirror().await);
         setup.authorization_is_ours = true;
+        let Ok(Authentication::Allow(allowance)) = &mut setup.authentication else { unreachable!() };
+        allowance.token = Some(crate::domain::Credential::new("ours"));
         let answer = setup.start().get("/service/t1/", "Authorization: Bearer ours\r\nCookie: gate=x\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("ours") && !answer.contains("cookie"), "{answer}");
     });
@@ -314,11 +316,44 @@ fn requests_that_enter_by_a_cookie_come_from_the_sessions_own_pages() {
 }
 
 #[test]
+fn a_token_beside_somebodys_cookie_is_no_proof_of_whose_page_it_is() {
+    run(async {
+        let mut setup = Setup::new(mirror().await);
+        // Any token of ours, as one that has expired: it's kept from the session, and the cookie identified the visitor.
+        setup.authorization_is_ours = true;
+        let Ok(Authentication::Allow(allowance)) = &mut setup.authentication else { unreachable!() };
+        allowance.token = Some(crate::domain::Credential::new("accepted"));
+        let running = setup.start();
+        let ask = async |lines: &str| {
+            let request = format!("POST /service/t1/ HTTP/1.1\r\nHost: gate.test\r\nOrigin: http://evil.test\r\n{lines}\r\n\r\n");
+            running.ask(&request).await[9..12].to_owned()
+        };
+        assert_eq!(ask("Cookie: gate=accepted\r\nAuthorization: Bearer expired").await, "403");
+        assert_eq!(ask("Cookie: gate=other\r\nAuthorization: Bearer accepted").await, "200");
+        assert_eq!(ask("Cookie: gate=other\r\nAuthorization: Basic x\r\nAuthorization: bearer accepted").await, "200");
+        assert_eq!(ask("Cookie: gate=accepted\r\nAuthorization: Basic accepted").await, "403");
+    });
+}
+
+#[test]
+fn a_request_that_goes_round_is_ended() {
+    run(async {
+        let running = Setup::new(mirror().await).start();
+        assert!(running.get("/service/t1/", "").await.contains("x-wicketgate-hops: 1\r\n"));
+        assert!(running.get("/service/t1/", "X-Wicketgate-Hops: 3\r\n").await.contains("x-wicketgate-hops: 4\r\n"));
+        for hops in ["4", "0", "", "-1", "1, 1", "99999999999999999999"] {
+            let answer = running.get("/service/t1/", &format!("X-Wicketgate-Hops: {hops}\r\n")).await;
+            assert!(answer.starts_with("HTTP/1.1 508 "), "{hops}: {answer}");
+        }
+    });
+}
+
+#[test]
 fn with_a_base_domain_sessions_have_hosts_of_their_own() {
     run(async {
         let mut setup = Setup::new(mirror_with("Set-Cookie: a=1; Path=/\r\nService-Worker-Allowed: /\r\n").await);
         setup.config.base_domain = Some("apps.test".to_owned().try_into().unwrap());
-        setup.config.public_url = Some("http://gate.test:8080".to_owned().try_into().unwrap());
+        setup.config.public_url = Some("http://gate.apps.test:8080".to_owned().try_into().unwrap());
         let running = setup.start();
         let host = |host: &str, target: &str, lines: &str| format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
         let answer = running.ask(&host("T1--api.apps.test:8080", "/login?x", "")).await;
@@ -329,11 +364,11 @@ fn with_a_base_domain_sessions_have_hosts_of_their_own() {
         assert!(running.ask(&host("t1.apps.test", "/_wicketgate/x", "")).await.starts_with("HTTP/1.1 404"));
 
         let html = "Accept: text/html\r\nCookie: gate=x\r\n";
-        let answer = running.ask(&host("gate.test:8080", "/service/t1/a?b", html)).await;
+        let answer = running.ask(&host("gate.apps.test:8080", "/service/t1/a?b", html)).await;
         assert_eq!(header(&answer, "location"), Some("http://t1.apps.test:8080/a?b"));
-        let answer = running.ask(&host("gate.test:8080", "/service/keep/a", html)).await;
+        let answer = running.ask(&host("gate.apps.test:8080", "/service/keep/a", html)).await;
         assert_eq!(header(&answer, "location"), Some("http://keep.apps.test:8080/service/keep/a"));
-        assert!(running.ask(&host("gate.test:8080", "/service/t1/a", "Accept: */*\r\n")).await.starts_with("HTTP/1.1 200"));
+        assert!(running.ask(&host("gate.apps.test:8080", "/service/t1/a", "Accept: */*\r\n")).await.starts_with("HTTP/1.1 200"));
 
         let foreign = "Cookie: gate=x\r\nOrigin: http://keep.apps.test:8080\r\n";
         assert!(running.ask(&host("t1.apps.test:8080", "/", foreign)).await.starts_with("HTTP/1.1 403"));
@@ -342,9 +377,21 @@ fn with_a_base_domain_sessions_have_hosts_of_their_own() {
         let image = "Cookie: gate=x\r\nSec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n";
         assert!(running.ask(&host("t1.apps.test:8080", "/", image)).await.starts_with("HTTP/1.1 403"));
 
-        let answer = running.ask(&host("gate.test:8080", "/_wicketgate/to/t1/a?b", "")).await;
+        let answer = running.ask(&host("gate.apps.test:8080", "/_wicketgate/to/t1/a?b", "")).await;
         assert_eq!(header(&answer, "location"), Some("http://t1.apps.test:8080/a?b"));
-        assert!(running.ask(&host("gate.test:8080", "/_wicketgate/to/evil.test%2f/a", "")).await.starts_with("HTTP/1.1 404"));
+        assert!(running.ask(&host("gate.apps.test:8080", "/_wicketgate/to/evil.test%2f/a", "")).await.starts_with("HTTP/1.1 404"));
+    });
+}
+
+#[test]
+fn nobody_is_sent_to_a_host_that_does_not_see_the_login() {
+    run(async {
+        let mut setup = Setup::new(mirror().await);
+        setup.config.base_domain = Some("apps.test".to_owned().try_into().unwrap());
+        setup.config.public_url = Some("http://gate.test:8080".to_owned().try_into().unwrap());
+        let running = setup.start();
+        let request = "GET /service/t1/ HTTP/1.1\r\nHost: gate.test:8080\r\nAccept: text/html\r\nCookie: gate=x\r\n\r\n";
+        assert!(running.ask(request).await.starts_with("HTTP/1.1 200"));
     });
 }
 
