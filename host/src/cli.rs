@@ -8,9 +8,9 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::Loaded,
     demo::{self, Place},
     plugin::compile_standard_input,
+    run::Start,
 };
 
 /// Something failed that was asked for properly.
@@ -85,20 +85,11 @@ struct Demo {
     directory: Option<PathBuf>,
 }
 
-/// What the gateway is started as.
-#[derive(Debug)]
-pub enum Start {
-    /// Under this configuration; its notices are in the log already.
-    Configured(Box<Loaded>),
-    /// The demonstration, which brings its own configuration and starts its own log.
-    Demo(Place),
-}
-
-/// Reads the command line and does what it says. `start` runs the gateway until it's stopped.
-pub fn main(start: impl FnOnce(Start) -> Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run { source } => run::configured(source.config.as_deref(), start),
-        Command::Demo(demo) => run::finish(demo.place().and_then(|place| start(Start::Demo(place)))),
+        Command::Run { source } => run::configured(source.config.as_deref()),
+        Command::Demo(demo) => run::finish(demo.place().and_then(|place| crate::run::run(Start::Demo(place)))),
         Command::CompilePlugin { memory_mib, cpu_s, priority } => {
             let compiled = compile_standard_input(memory_mib, cpu_s, priority == Priority::Lowest);
             run::finish(compiled.map_err(Into::into))

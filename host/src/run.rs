@@ -30,8 +30,7 @@ use crate::{
     admin::{self, Admin, Status},
     admission::{self, Activate, Admission, AdmissionStatus, Loader},
     auth::{Mint, Pages},
-    cli::Start,
-    config::{Config, SecretEncoding},
+    config::{Config, Loaded, SecretEncoding},
     demo,
     discovery::{self, Assembler, Board, NewPlugins, dial::DialRules, dial::Resolver},
     domain::SourceKind,
@@ -44,6 +43,15 @@ use crate::{
 };
 
 type Failure = Box<dyn Error>;
+
+/// What the gateway is started as.
+#[derive(Debug)]
+pub enum Start {
+    /// Under this configuration; its notices are in the log already.
+    Configured(Box<Loaded>),
+    /// The demonstration, which brings its own configuration and starts its own log.
+    Demo(demo::Place),
+}
 
 /// Names that are resolved at a time, and how long one may take.
 const RESOLUTIONS: usize = 16;

@@ -2,14 +2,15 @@
 
 use std::{error::Error, io::Write, path::Path, process::ExitCode};
 
-use super::{BAD_CONFIGURATION, FAILED, Start};
+use super::{BAD_CONFIGURATION, FAILED};
 use crate::{
     config::{self, Environment},
+    run::Start,
     telemetry,
 };
 
-/// Loads the configuration and hands it to `start`.
-pub(super) fn configured(file: Option<&Path>, start: impl FnOnce(Start) -> Result<(), Box<dyn Error>>) -> ExitCode {
+/// Loads the configuration and runs the gateway under it.
+pub(super) fn configured(file: Option<&Path>) -> ExitCode {
     let loaded = match config::load(file, &Environment::of_process()) {
         Ok(loaded) => loaded,
         Err(error) => return complain(BAD_CONFIGURATION, &error),
@@ -20,7 +21,7 @@ pub(super) fn configured(file: Option<&Path>, start: impl FnOnce(Start) -> Resul
     for notice in &loaded.notices {
         tracing::warn!("{notice}");
     }
-    finish(start(Start::Configured(Box::new(loaded))))
+    finish(crate::run::run(Start::Configured(Box::new(loaded))))
 }
 
 /// The exit code of a run that is over, with its error on standard error: the log may be set to show nothing.
