@@ -1,5 +1,5 @@
 //! What one decision costs, with the default plugins: the native check of a token alone, then the same through a plugin without
-//! and with the cache. `cargo bench -p wicketgate` runs it; `tests/bench/README.md` holds results and method.
+//! and with the cache. `cargo bench --workspace --bench decisions` runs it; `tests/bench/README.md` holds results and method.
 
 #![expect(clippy::expect_used, reason = "a benchmark that can't be set up has nothing to measure")]
 
