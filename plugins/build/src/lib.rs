@@ -3,11 +3,13 @@
 //! Used by build scripts (the gateway embeds its default plugins) and by the author's command line. It knows nothing about
 //! what a plugin does: which world a component has is written into it by the guest's bindings.
 
+mod build_script;
 mod cargo;
 mod compiler;
 
 use std::path::{Path, PathBuf};
 
+pub use build_script::BuildScript;
 pub use compiler::Compiler;
 
 /// The target that plugins are built for. It has no WASI: a plugin can import nothing but its world.
