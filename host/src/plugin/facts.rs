@@ -41,8 +41,8 @@ pub struct Facts {
     source: Option<Arc<dyn FactSource>>,
     /// Questions run on the control thread, so that a worker's end or a client's doesn't cut them off for others.
     control: Handle,
-    /// Turns at asking: for those whom the server accepted before, and for everybody else. Whatever strangers send, who was
-    /// let in yesterday is asked about today.
+    /// Turns at asking: about those who were recognised, now or the last time, and about everybody else. Whatever strangers
+    /// send, who was let in yesterday is asked about today.
     accepted: Arc<Turns>,
     strangers: Arc<Turns>,
     introspections: Answers<Introspection>,
@@ -96,8 +96,9 @@ impl Facts {
     pub async fn introspect(&self, token: &str, holds: Duration) -> Answer<Introspection> {
         let is_accepted = |answer: &Introspection| matches!(answer, Introspection::Accepted(_));
         self.introspections
-            .answer(&token, holds, is_accepted, |turns| {
-                self.ask(self.turns(turns), |source| source.introspect(Credential::new(token)))
+            .answer(&token, holds, is_accepted, |was_accepted| {
+                let turns = if was_accepted { &self.accepted } else { &self.strangers };
+                self.ask(turns, |source| source.introspect(Credential::new(token)))
             })
             .await
     }
@@ -109,24 +110,22 @@ impl Facts {
                 &(token.reveal(), session.as_str()),
                 MAY_READ_HOLDS,
                 |_| true,
-                |turns| self.ask(self.turns(turns), |source| source.may_read_session(token.clone(), session.clone())),
+                // Only somebody whose token was accepted comes this far.
+                |_| self.ask(&self.accepted, |source| source.may_read_session(token.clone(), session.clone())),
             )
             .await
     }
 
-    fn turns(&self, was_accepted: bool) -> Arc<Turns> {
-        Arc::clone(if was_accepted { &self.accepted } else { &self.strangers })
-    }
-
     async fn ask<T: Send + 'static>(
         &self,
-        turns: Arc<Turns>,
+        turns: &Arc<Turns>,
         question: impl FnOnce(&dyn FactSource) -> Asked<T>,
     ) -> Result<T, String> {
         let Some(source) = &self.source else {
             return Err("no API server is configured (clearml.api_url)".into());
         };
         let question = question(source.as_ref());
+        let turns = Arc::clone(turns);
         let asked = Question(self.control.spawn(async move {
             let waiting = turns.waiting.try_acquire().map_err(|_| format!("{MOST_WAITING} questions wait for the API server"))?;
             let _turn = turns.asking.acquire().await.map_err(|_| "shutting down".to_owned())?;

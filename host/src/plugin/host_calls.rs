@@ -15,6 +15,8 @@ use crate::domain::{Credential, Timestamp, facts::Introspection};
 
 const LOG_LINES_PER_CALL: u32 = 16;
 const LOG_LINE_BYTES: usize = 1024;
+/// Verifications in one call at most, each of which is remembered to its end: eight tokens under eight key sets.
+const MOST_LOOKS: usize = 64;
 const TABLE_ELEMENTS: usize = 20_000;
 
 /// One declared verification, bound to its key set.
@@ -166,6 +168,9 @@ impl jwt::Host for HostState {
         if token.len() > LONGEST_TOKEN {
             return Err(jwt::VerifyError::Malformed(format!("over {LONGEST_TOKEN} bytes")));
         }
+        if self.call.looks.len() >= MOST_LOOKS {
+            return Err(jwt::VerifyError::Unavailable(format!("over {MOST_LOOKS} verifications in one call")));
+        }
         let verified = self.verify_token(verification, &token);
         let look = Look { verification: number, token: Credential::new(token), outcome: Outcome::of(&verified) };
         self.call.looks.push(look);
@@ -223,4 +228,24 @@ impl ResourceLimiter for HostState {
 /// The contract's interfaces that a component imports, each with its version.
 pub fn imports(component: &Component, engine: &wasmtime::Engine) -> Vec<String> {
     component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SecretEncoding;
+
+    #[test]
+    fn a_call_verifies_so_often_and_no_more() {
+        let key_set = Arc::new(KeySet::secret("s", "secret", SecretEncoding::Raw).unwrap());
+        let verification = Verification { key_set, requirements: Requirements::default() };
+        let plugin = Arc::new(PluginName { name: "p".into(), digest: "0".into() });
+        let mut state = HostState::new(plugin, Arc::new([verification]), 0);
+        for _ in 0..MOST_LOOKS {
+            let refused = jwt::Host::verify(&mut state, 0, "a.b.c".into());
+            assert!(matches!(refused, Err(jwt::VerifyError::Malformed(_))));
+        }
+        assert!(matches!(jwt::Host::verify(&mut state, 0, "a.b.c".into()), Err(jwt::VerifyError::Unavailable(_))));
+        assert_eq!(state.call.looks.len(), MOST_LOOKS);
+    }
 }

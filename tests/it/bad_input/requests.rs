@@ -1,6 +1,6 @@
 //! Requests that aren't HTTP, or are more of it than anybody needs.
 
-use wicketgate_tests::Gateway;
+use wicketgate_tests::{Client, Gateway};
 
 use super::{ask, status};
 use crate::site::{SESSION, Site, defaults, only, person, token};
@@ -66,6 +66,10 @@ async fn malformed_requests_are_refused_and_reach_no_session() {
         assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{shown:?}: more than one answer: {answer}");
     }
     assert!(site.upstream.seen().is_empty(), "{:?}", site.upstream.seen());
+    gateway.logs("malformed request").await;
+    let metrics = Client::default().get(&format!("{}/metrics", gateway.admin)).await.text();
+    let malformed = metrics.lines().find_map(|line| line.strip_prefix("wicketgate_http_malformed_total "));
+    assert!(malformed.is_some_and(|count| count.parse::<u32>().unwrap() > 10), "{malformed:?}");
     assert_eq!(person("alice").get(&gateway.at(SESSION)).await.status, 200, "the gateway goes on");
     assert!(!gateway.log().contains("panicked"));
 }

@@ -13,7 +13,7 @@ use crate::{
         fault::FaultKind,
         host_calls::{CallState, Look, Outcome},
         inputs::{Gathered, encode_attributes},
-        key_set::{check_unsigned, is_token_shaped},
+        key_set::{Refusal, check_unsigned, is_token_shaped},
     },
 };
 
@@ -125,12 +125,13 @@ impl PluginSet {
             verifications.iter().any(|verification| verification.key_set.verify(token, &verification.requirements, now).is_ok())
         };
         let credentials = &plugin.declaration().inputs.credentials;
-        let asks = |token: &str| {
-            verifications.iter().any(|verification| {
-                verification.key_set.introspection().is_some() && check_unsigned(token, &verification.requirements, now).is_ok()
-            })
+        // Only one that has ended isn't worth the question: one for another audience may still be the server's, and must be known as
+        // that to be kept from the workload.
+        let is_over = |token: &str| {
+            let mut asking = verifications.iter().filter(|verification| verification.key_set.introspection().is_some());
+            asking.all(|verification| check_unsigned(token, &verification.requirements, now) == Err(Refusal::Expired))
         };
-        let tokens = gathered.tokens(credentials).filter(|token| is_token_shaped(token) && asks(token) && !ours(token));
+        let tokens = gathered.tokens(credentials).filter(|token| is_token_shaped(token) && !is_over(token) && !ours(token));
         let mut answers: Introspections = Vec::new();
         for token in tokens.take(MOST_INTROSPECTIONS) {
             if answers.iter().all(|(known, _)| known != token) {

@@ -186,6 +186,28 @@ async fn without_a_key_the_server_is_asked() {
     assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
 }
 
+#[tokio::test]
+async fn a_token_of_the_servers_that_does_not_hold_here_is_kept_from_the_workload_all_the_same() {
+    let mut sets = KeySets::default();
+    sets.insert(KeySet::introspect("clearml", Duration::from_secs(10)));
+    let bench = bench(sets).await;
+    let enter = async |claims: serde_json::Value| {
+        let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+        let (message, _) = token.rsplit_once('.').unwrap();
+        let headers = with("authorization", &format!("Bearer {message}.known"));
+        bench.enter(&headers, &endpoint("u1")).await.unwrap().0
+    };
+    let seconds = Timestamp::now().0 / 1000;
+    let later = enter(json!({"nbf": seconds + 3600})).await;
+    assert!(matches!(*later.decision, Authentication::Anonymous { .. }) && later.authorization_is_ours);
+    // Nothing is asked about one that has ended.
+    let over = enter(json!({"exp": seconds - 3600})).await;
+    assert!(matches!(*over.decision, Authentication::Anonymous { .. }) && !over.authorization_is_ours);
+    let good = enter(json!({"exp": seconds + 2})).await;
+    assert!(matches!(*good.decision, Authentication::Allow(_)) && good.authorization_is_ours);
+    assert!(good.holds_until <= Timestamp((seconds + 2) * 1000), "the server's word lasts longer than the token");
+}
+
 #[test]
 fn the_builtin_manifest_has_every_kind() {
     let manifest = Manifest::builtin(&["gateway".into()], &[]);
