@@ -37,7 +37,7 @@ pub use self::{
     login::{Login, SameSite, User},
     plugins::{DecisionCache, Plugins},
     secret::Secret,
-    tcp::{PortRange, Tcp},
+    tcp::{PortRange, Tcp, TcpLimits, TcpTimeouts},
 };
 
 /// Everything that can be configured. Each section documents its own keys; `host/README.md` lists them all.

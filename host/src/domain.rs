@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod facts;
 pub mod identity;
 pub mod time;
+pub mod transport;
 
 pub use attributes::Attributes;
 pub use candidate::Candidate;
@@ -16,3 +17,4 @@ pub use credential::Credential;
 pub use endpoint::{Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, UpstreamPath};
 pub use identity::{Identity, Principal};
 pub use time::Timestamp;
+pub use transport::{DownstreamTls, ProxyVersion, Transport, UpstreamHttp, UpstreamTls};

@@ -7,7 +7,10 @@ mod watch;
 use serde::Deserialize;
 
 use super::candidates::{Found, KNOWN_ATTRIBUTES, Rejection};
-use crate::domain::{Attributes, Candidate, EndpointId, EndpointName, Protocol, SessionId, SourceKind, UpstreamPath};
+use crate::domain::{
+    Attributes, Candidate, DownstreamTls, EndpointId, EndpointName, Protocol, ProxyVersion, SessionId, SourceKind, Transport,
+    UpstreamHttp, UpstreamPath, UpstreamTls,
+};
 
 pub use watch::run;
 
@@ -54,6 +57,16 @@ struct Endpoint {
     #[serde(default)]
     upstream_path: UpstreamPath,
     host_label: Option<String>,
+    #[serde(default)]
+    upstream_tls: UpstreamTls,
+    #[serde(default)]
+    upstream_http: UpstreamHttp,
+    proxy_protocol: Option<ProxyVersion>,
+    /// `terminate`: clients of a TCP endpoint speak TLS with the gateway.
+    #[serde(default)]
+    tls: DownstreamTls,
+    /// A TCP endpoint's port at the gateway. Absent: any of the range.
+    listen_port: Option<std::num::NonZeroU16>,
     /// In place of the session's.
     access: Option<String>,
 }
@@ -133,6 +146,7 @@ impl Session {
                 host: endpoint.address.clone(),
                 port: endpoint.port,
                 upstream_path: endpoint.upstream_path,
+                transport: endpoint.transport(),
                 host_label: endpoint.host_label.clone(),
                 attributes: attributes.clone(),
             };
@@ -174,6 +188,20 @@ impl Session {
             attributes.set(&format!("label.{name}"), values);
         }
         Ok(attributes)
+    }
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    fn transport(&self) -> Transport {
+        Transport {
+            upstream_tls: self.upstream_tls,
+            upstream_http: self.upstream_http,
+            proxy_protocol: self.proxy_protocol,
+            downstream_tls: self.tls,
+            listen_port: self.listen_port.map(std::num::NonZero::get),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a source found, before any filter has seen it. Everything in it may be written by the session's owner.
 
-use super::{Attributes, EndpointId, Protocol, SourceKind, UpstreamPath};
+use super::{Attributes, EndpointId, Protocol, SourceKind, Transport, UpstreamPath};
 
 /// One endpoint that a session asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,7 @@ pub struct Candidate {
     pub host: String,
     pub port: u16,
     pub upstream_path: UpstreamPath,
+    pub transport: Transport,
     /// A label under the base domain that the session asks for.
     pub host_label: Option<String>,
     /// Everything that plugins may read of it, under the names of the contract (`session.name`, `owner`, `tag`, …).

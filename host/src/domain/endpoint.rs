@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use super::Attributes;
+use super::{Attributes, Transport};
 
 /// A session's id, unique across sources: `[A-Za-z0-9_-]{1,128}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,7 +53,12 @@ pub struct Endpoint {
     pub source: SourceKind,
     pub protocol: Protocol,
     pub upstream: SocketAddr,
+    /// The host as declared, for which a certificate of the upstream must be.
+    pub upstream_name: Arc<str>,
     pub upstream_path: UpstreamPath,
+    pub transport: Transport,
+    /// The port of the gateway that leads here: of TCP endpoints, which have one as soon as they are routed.
+    pub listener_port: Option<u16>,
     /// What the upstream is called in `Host`, where the source says so; otherwise the client's `Host` is passed on.
     pub display_name: Arc<str>,
     /// The label of its host route under the base domain, when it has one of its own.

@@ -17,11 +17,11 @@ key_sets:
   c: {kind: jwks, url: 'https://sso/keys'}
   d: {kind: introspect}
 login: {users: [{id: ada, password: x}]}
-tcp: {ports: {start: 1, end: 2}}
+tcp: {ports: {start: 1, end: 2}, static_ports: {db: 2}}
 ";
 
 /// Keys of `FULL` without which the parser refuses, so that they have no default.
-const REQUIRED: [&str; 8] = [
+const REQUIRED: [&str; 9] = [
     "clearml.api_url",
     "key_sets.<name>.kind",
     "key_sets.<name>.secret",
@@ -29,6 +29,7 @@ const REQUIRED: [&str; 8] = [
     "login.users[].password",
     "tcp.ports.start",
     "tcp.ports.end",
+    "tcp.static_ports.<name>",
     "key_sets.<name>",
 ];
 
@@ -54,8 +55,8 @@ fn keys(value: &Value, path: &str, into: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
-                // Names of key sets are people's own.
-                let key = if path == "key_sets" { "<name>" } else { key };
+                // Names of key sets and ports are people's own.
+                let key = if ["key_sets", "tcp.static_ports"].contains(&path) { "<name>" } else { key };
                 let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
                 keys(value, &path, into);
             }

@@ -130,6 +130,7 @@ fn candidate(id: &str, owner: &str, host: &str) -> Candidate {
         host: host.into(),
         port: 80,
         upstream_path: UpstreamPath::Strip,
+        transport: Default::default(),
         host_label: None,
         attributes,
     }

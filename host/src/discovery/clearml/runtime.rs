@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
     clearml::Task,
     discovery::candidates::{Found, Rejection, describe, is_host_label},
-    domain::{Attributes, Candidate, EndpointId, EndpointName, Protocol, SessionId, SourceKind, UpstreamPath},
+    domain::{Attributes, Candidate, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Transport, UpstreamPath},
 };
 
 /// Keys of ours, for what ClearML has no key for; with `__<name>` for a named endpoint.
@@ -22,6 +23,16 @@ mod ours {
     pub const HOST_LABEL: &str = "_wicketgate_host_label";
     /// For routing policies: `public`, `company`, ….
     pub const ACCESS: &str = "_wicketgate_access";
+    /// `verify` or `insecure`: the upstream speaks TLS.
+    pub const UPSTREAM_TLS: &str = "_wicketgate_upstream_tls";
+    /// `http1` or `http2`.
+    pub const UPSTREAM_HTTP: &str = "_wicketgate_upstream_http";
+    /// `v1` or `v2`: the upstream wants the PROXY protocol.
+    pub const PROXY_PROTOCOL: &str = "_wicketgate_proxy_protocol";
+    /// `terminate`: clients of a TCP endpoint speak TLS with the gateway.
+    pub const TLS: &str = "_wicketgate_tls";
+    /// A TCP endpoint's port at the gateway.
+    pub const LISTEN_PORT: &str = "_wicketgate_listen_port";
 }
 
 /// Of one session.
@@ -98,6 +109,7 @@ impl Asked<'_> {
                 Some("keep") => UpstreamPath::Keep,
                 _ => UpstreamPath::Strip,
             },
+            transport: self.transport(name)?,
             host_label: self.text(ours::HOST_LABEL, name).map(str::to_ascii_lowercase).filter(|label| is_host_label(label)),
             attributes: self.attributes.clone(),
         };
@@ -122,6 +134,23 @@ impl Asked<'_> {
             return Err("another gateway routes it: its address isn't the task's".into());
         }
         Ok((host, port))
+    }
+
+    /// A word that isn't known refuses the endpoint: what somebody meant to be encrypted mustn't go in the clear.
+    fn transport(&self, name: &str) -> Result<Transport, String> {
+        Ok(Transport {
+            upstream_tls: self.word(ours::UPSTREAM_TLS, name, "off, verify or insecure")?.unwrap_or_default(),
+            upstream_http: self.word(ours::UPSTREAM_HTTP, name, "http1 or http2")?.unwrap_or_default(),
+            proxy_protocol: self.word(ours::PROXY_PROTOCOL, name, "v1 or v2")?,
+            downstream_tls: self.word(ours::TLS, name, "off or terminate")?.unwrap_or_default(),
+            listen_port: self.value(ours::LISTEN_PORT, name).map(|_| self.port(ours::LISTEN_PORT, name)).transpose()?,
+        })
+    }
+
+    fn word<T: DeserializeOwned>(&self, key: &str, name: &str, expected: &str) -> Result<Option<T>, String> {
+        let Some(value) = self.value(key, name) else { return Ok(None) };
+        let word = serde_json::from_value(value.clone());
+        word.map(Some).map_err(|_| format!("{key} is {}, expected {expected}", shown(&value.to_string())))
     }
 
     fn has_bare(&self, protocol: Protocol) -> bool {
