@@ -1,6 +1,7 @@
 //! The gateway's configuration: one YAML file under environment variables. Parsed whole before any port is bound; the only
 //! room that reads the environment.
 
+mod activity;
 mod address;
 mod admin;
 mod clearml;
@@ -10,12 +11,14 @@ mod error;
 mod http;
 mod key_sets;
 mod legacy;
+mod live;
 mod load;
 mod log;
 mod login;
 mod plugins;
 mod rules;
 mod secret;
+mod shutdown;
 mod tcp;
 
 #[cfg(test)]
@@ -24,6 +27,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    activity::{Activity, Poll},
     address::{BaseDomain, PublicUrl},
     admin::Admin,
     clearml::Clearml,
@@ -32,11 +36,13 @@ pub use self::{
     error::{ConfigError, Origin},
     http::{Http, Limits, Timeouts},
     key_sets::{Algorithm, JwksSource, KeySet, SecretEncoding},
+    live::Live,
     load::{Loaded, load, parse},
     log::{Log, LogFormat},
     login::{Login, SameSite, User},
     plugins::{DecisionCache, Plugins},
     secret::Secret,
+    shutdown::Shutdown,
     tcp::{PortRange, Tcp, TcpLimits, TcpTimeouts},
 };
 
@@ -61,6 +67,9 @@ pub struct Config {
     pub discovery: Discovery,
     pub login: Login,
     pub tcp: Tcp,
+    pub live: Live,
+    pub activity: Activity,
+    pub shutdown: Shutdown,
 }
 
 impl Default for Config {
@@ -78,6 +87,9 @@ impl Default for Config {
             discovery: Discovery::default(),
             login: Login::default(),
             tcp: Tcp::default(),
+            live: Live::default(),
+            activity: Activity::default(),
+            shutdown: Shutdown::default(),
         }
     }
 }
@@ -101,6 +113,12 @@ impl Config {
     pub fn cookie_domain(&self) -> Option<&BaseDomain> {
         let domain = self.base_domain.as_ref()?;
         domain.holds(self.public_url.as_ref()?.host()).then_some(domain)
+    }
+
+    /// The name or address under which clients reach leased ports.
+    pub fn tcp_address(&self) -> String {
+        let host = || self.public_url.as_ref().map(|url| url.host().to_owned());
+        self.tcp.address.clone().or_else(host).unwrap_or_else(|| self.http.listen.ip().to_string())
     }
 
     /// Where sessions have hosts of their own that see the gateway's login.

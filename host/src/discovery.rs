@@ -9,6 +9,7 @@ pub mod candidates;
 pub mod clearml;
 pub mod dial;
 pub mod file;
+pub mod leases;
 pub mod publish;
 pub mod status;
 
@@ -16,6 +17,7 @@ use crate::domain::SourceKind;
 
 pub use assemble::{Assembled, Assembler, Inbox, NewPlugins, Stage};
 pub use candidates::Found;
+pub use leases::{Leases, Ports, record::Records};
 pub use status::{Board, Metrics};
 
 /// What a source says after each look.

@@ -1,6 +1,7 @@
 //! The words that every room uses: sessions, endpoints, identities, decisions. Plain values without I/O and without a
 //! trace of Wasm, HTTP or Kubernetes; imported by all, importing none.
 
+pub mod activity;
 pub mod attributes;
 pub mod candidate;
 pub mod credential;
@@ -11,6 +12,7 @@ pub mod identity;
 pub mod time;
 pub mod transport;
 
+pub use activity::{Activities, Activity};
 pub use attributes::Attributes;
 pub use candidate::Candidate;
 pub use credential::Credential;

@@ -37,6 +37,7 @@ pub enum Kind {
     Expectation,
     ForeignPage,
     Denied,
+    TooMany,
     NotFound,
     ClientSlow,
     ClientGone,
@@ -93,6 +94,12 @@ impl Error {
     /// A decision that was made against the client: 403 with a text of the policy's.
     pub fn denied(public: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Origin::Downstream, Kind::Denied, StatusCode::FORBIDDEN, public)
+    }
+
+    /// A limit of open connections: 503.
+    pub fn too_many(detail: impl fmt::Display) -> Self {
+        let public = "Too many connections are open.";
+        Self::new(Origin::Downstream, Kind::TooMany, StatusCode::SERVICE_UNAVAILABLE, public).detail(detail)
     }
 
     /// No such session, or not one that this client may know of: always the same answer.
@@ -210,6 +217,7 @@ impl Kind {
             Self::Expectation => "expectation",
             Self::ForeignPage => "foreign-page",
             Self::Denied => "denied",
+            Self::TooMany => "too-many",
             Self::NotFound => "not-found",
             Self::ClientSlow => "client-slow",
             Self::ClientGone => "client-gone",

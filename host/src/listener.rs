@@ -4,6 +4,9 @@
 pub mod bind;
 mod connection;
 pub mod http;
+pub mod ports;
+mod proxy_protocol;
+pub mod tcp;
 
 pub use self::{
     bind::{BindError, probe, share},

@@ -13,6 +13,7 @@ pub mod cookies;
 pub mod decisions;
 pub mod forward;
 pub mod identity;
+pub mod live;
 pub mod metrics;
 pub mod origin;
 pub mod pages;
@@ -22,6 +23,7 @@ pub mod respond;
 pub mod response_headers;
 pub mod settings;
 pub mod slots;
+pub mod tcp;
 pub mod wellformed;
 
 use std::{rc::Rc, sync::Arc};
@@ -36,7 +38,10 @@ pub use self::{
     settings::Settings,
     slots::Slots,
 };
-use crate::upstream::{self, Upstream, upgrade};
+use crate::{
+    config,
+    upstream::{self, Upstream, upgrade},
+};
 
 /// What all workers share.
 pub struct Gateway {
@@ -44,6 +49,8 @@ pub struct Gateway {
     pub pages: Arc<dyn OwnPages>,
     pub metrics: Metrics,
     pub upstream_metrics: upstream::Metrics,
+    pub tcp: tcp::Tcp,
+    pub live: config::Live,
 }
 
 /// What one worker thread has of its own.
@@ -51,8 +58,9 @@ pub struct Worker<D> {
     pub gateway: Arc<Gateway>,
     pub decisions: D,
     pub upstream: Upstream,
-    /// Open upgraded connections, for which a drain waits.
+    /// Open upgraded and TCP connections, for which a drain waits.
     pub upgraded: upgrade::Open,
+    pub live: live::Live,
     identities: identity::Known,
 }
 
@@ -64,7 +72,8 @@ impl<D: Decisions> Worker<D> {
         let metrics = gateway.upstream_metrics.clone();
         let upgraded = upgrade::Open::new(metrics.upgrades.clone());
         let upstream = Upstream::new(settings.bounds, metrics, settings.head_bytes, settings.headers);
-        Rc::new(Self { decisions, upstream, upgraded, identities: identity::Known::default(), gateway })
+        let live = live::Live::new(&gateway.live);
+        Rc::new(Self { decisions, upstream, upgraded, live, identities: identity::Known::default(), gateway })
     }
 }
 

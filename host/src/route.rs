@@ -10,7 +10,7 @@ use std::{
 
 use http::HeaderValue;
 
-use crate::domain::{Endpoint, EndpointName, Protocol, SessionId};
+use crate::domain::{Activities, Activity, Endpoint, EndpointName, Protocol, SessionId};
 
 /// All routes of one moment.
 #[derive(Debug, Default)]
@@ -19,7 +19,15 @@ pub struct RouteTable {
     segments: HashMap<Box<str>, Arc<Route>>,
     /// By the label under the base domain.
     labels: HashMap<Box<str>, Arc<Route>>,
+    ports: HashMap<u16, Arc<PortRoute>>,
     endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// The way to one TCP endpoint, by its leased port.
+#[derive(Debug)]
+pub struct PortRoute {
+    pub endpoint: Arc<Endpoint>,
+    pub activity: Arc<Activity>,
 }
 
 /// The way to one HTTP endpoint.
@@ -32,6 +40,7 @@ pub struct Route {
     pub prefix_value: HeaderValue,
     /// Its label under the base domain. None when it has none that is its alone.
     pub label: Option<Box<str>>,
+    pub activity: Arc<Activity>,
 }
 
 // === impl RouteTable ===
@@ -40,7 +49,7 @@ impl RouteTable {
     /// Builds the table. Of two endpoints of one id the first counts. An endpoint whose label another one claims keeps its
     /// path route: labels are declared by sessions, so an id's own label always goes before a declared one, and a label that
     /// two sessions declare is nobody's.
-    pub fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
+    pub fn new(endpoints: Vec<Arc<Endpoint>>, activities: &Activities) -> Self {
         let http = || endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Http);
         let own = unambiguous(http().filter_map(|endpoint| Some((own_label(endpoint)?, endpoint))));
         let taken: HashSet<String> = http().filter_map(|endpoint| own_label(endpoint)).collect();
@@ -53,7 +62,7 @@ impl RouteTable {
                 .into_iter()
                 .flatten()
                 .find(|label| [&declared, &own].iter().any(|map| map.get(label).is_some_and(|id| *id == &endpoint.id)));
-            let Some(route) = Route::new(endpoint.clone(), label) else { continue };
+            let Some(route) = Route::new(endpoint.clone(), label, activities) else { continue };
             let route = Arc::new(route);
             let segment = endpoint.id.segment().into_boxed_str();
             if table.segments.contains_key(&segment) {
@@ -66,8 +75,32 @@ impl RouteTable {
             }
             table.segments.insert(segment, route);
         }
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Tcp) {
+            let activity = activities.of(&endpoint.id.session);
+            let route = || Arc::new(PortRoute { endpoint: Arc::clone(endpoint), activity });
+            table.ports.extend(endpoint.listener_port.map(|port| (port, route())));
+        }
         table.endpoints = endpoints;
         table
+    }
+
+    /// The TCP endpoint that has a port of the gateway.
+    pub fn by_port(&self, port: u16) -> Option<&Arc<PortRoute>> {
+        self.ports.get(&port)
+    }
+
+    /// Another TCP endpoint of the same session.
+    pub fn port_sibling(&self, session: &SessionId, name: &EndpointName) -> Option<&Arc<PortRoute>> {
+        self.ports.values().find(|route| route.endpoint.id.session == *session && route.endpoint.id.name == *name)
+    }
+
+    /// Whether there's a route to this very endpoint, unchanged.
+    pub fn holds(&self, endpoint: &Arc<Endpoint>) -> bool {
+        let found = match endpoint.listener_port {
+            Some(port) => self.by_port(port).map(|route| &route.endpoint),
+            None => self.sibling(&endpoint.id.session, &endpoint.id.name).map(|route| &route.endpoint),
+        };
+        found.is_some_and(|found| Arc::ptr_eq(found, endpoint) || found == endpoint)
     }
 
     /// The route of the segment behind `/service/`, which need not be well-formed.
@@ -96,17 +129,18 @@ impl RouteTable {
 
 impl FromIterator<Endpoint> for RouteTable {
     fn from_iter<I: IntoIterator<Item = Endpoint>>(endpoints: I) -> Self {
-        Self::new(endpoints.into_iter().map(Arc::new).collect())
+        Self::new(endpoints.into_iter().map(Arc::new).collect(), &Activities::default())
     }
 }
 
 // === impl Route ===
 
 impl Route {
-    fn new(endpoint: Arc<Endpoint>, label: Option<String>) -> Option<Self> {
+    fn new(endpoint: Arc<Endpoint>, label: Option<String>, activities: &Activities) -> Option<Self> {
         let prefix = endpoint.id.path().trim_end_matches('/').to_owned();
         let prefix_value = HeaderValue::from_str(&prefix).ok()?;
-        Some(Self { endpoint, prefix: prefix.into(), prefix_value, label: label.map(Into::into) })
+        let activity = activities.of(&endpoint.id.session);
+        Some(Self { endpoint, activity, prefix: prefix.into(), prefix_value, label: label.map(Into::into) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The wiring: the only place that knows all rooms. Ports are bound first, so that a busy one is an error before anything has
 //! been started; then workers, discovery, admission and the admin listener run until somebody asks to stop.
 
+mod activity_metrics;
 mod clearml;
 mod decisions;
 mod keys;
@@ -32,9 +33,13 @@ use crate::{
     auth::{Mint, Pages},
     config::{Config, Loaded, SecretEncoding},
     demo,
-    discovery::{self, Assembler, Board, NewPlugins, dial::DialRules, dial::Resolver},
-    domain::SourceKind,
-    listener::{self, Drain, Slots},
+    discovery::{self, Assembler, Board, Leases, NewPlugins, dial::DialRules, dial::Resolver},
+    domain::{Activities, SourceKind},
+    listener::{
+        self, Drain, Slots,
+        ports::{LeasedPorts, OpenPorts},
+        tcp::Doors,
+    },
     plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, key_set::KeySet},
     request::{self, Gateway, Settings},
     shutdown,
@@ -58,8 +63,6 @@ const RESOLUTIONS: usize = 16;
 const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the file of sessions is read even when no change was notified.
 const FILE_POLL: Duration = Duration::from_secs(10);
-/// How long requests and open sockets may go on after the gateway was asked to stop.
-const DRAIN: Duration = Duration::from_secs(30);
 /// How often to look whether everything is there, while starting.
 const READY_POLL: Duration = Duration::from_millis(20);
 
@@ -71,14 +74,15 @@ pub fn run(start: Start) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         match start {
-            Start::Configured(loaded) => serve(&loaded.config, DRAIN, || Ok(())).await,
+            Start::Configured(loaded) => serve(&loaded.config, || Ok(())).await,
             Start::Demo(mut place) => {
                 // Before it writes anything: on a busy port there may be another one, which uses the same files.
                 place.gateway = demo_port(place.gateway, "--listen")?;
                 place.admin = demo_port(place.admin, "--admin")?;
-                let (loaded, _lock) = demo::prepare(&place).await?;
+                let (mut loaded, _lock) = demo::prepare(&place).await?;
+                loaded.config.shutdown.drain_s = 0;
                 telemetry::start_log(&loaded.config.log)?;
-                serve(&loaded.config, Duration::ZERO, || demo::introduce(&place)).await
+                serve(&loaded.config, || demo::introduce(&place)).await
             }
         }
     })
@@ -98,7 +102,7 @@ pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
     Ok(missing.map(|(key, path)| format!("{key}: there is no {}", path.display())).collect())
 }
 
-async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
     let (trigger, mut stop) = shutdown::channel();
     let signals = tokio::task::spawn_local(shutdown::signals()?.advance(trigger));
     let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
@@ -120,13 +124,24 @@ async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() ->
         pages: Arc::new(pages),
         metrics: request::Metrics::register(&mut registry),
         upstream_metrics: upstream::Metrics::register(&mut registry),
+        tcp: request::tcp::Tcp::new(&config.tcp, request::tcp::Metrics::register(&mut registry)),
+        live: config.live.clone(),
     });
     let (drain, draining) = watch::channel(Drain::default());
-    let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, draining)?);
-    let (board, discovery) = start_discovery(config, address, &engine, &snapshots, api.as_ref(), &mut registry).await;
+    let (ports, open_ports) = LeasedPorts::new(config.tcp.listen.unwrap_or(address.ip()), workers);
+    let entrances = Entrances { open_ports, doors: Doors::new(&config.tcp), draining };
+    let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, entrances)?);
+    let leases = Leases::new(&config.tcp, Box::new(ports));
+    let shared = Shared { snapshots: Arc::clone(&snapshots), activities: Arc::default() };
+    if config.activity.metrics {
+        registry.register_collector(Box::new(activity_metrics::ActivityMetrics(Arc::clone(&shared.activities))));
+    }
+    let found = start_discovery(config, address, &engine, &shared, leases, api.as_ref(), &mut registry).await?;
+    let (board, discovery) = found;
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
-    let status: Arc<dyn Status> = Arc::new(GatewayStatus { board, admission, snapshots, shutdown: stop.clone() });
+    let status: Arc<dyn Status> =
+        Arc::new(GatewayStatus { board, admission, snapshots, activities: shared.activities, shutdown: stop.clone() });
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
 
@@ -139,10 +154,18 @@ async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() ->
         () = stop.draining() => {}
     }
     stop.draining().await;
-    let _ = drain.send(Drain::Until(Instant::now() + may_take));
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(config.shutdown.delay_s)) => {}
+        () = stop.hurrying() => {}
+    }
+    let _ = drain.send(Drain::Until(Instant::now() + Duration::from_secs(config.shutdown.drain_s)));
     tokio::select! {
         () = workers.ended() => {}
-        () = stop.hurrying() => {}
+        () = stop.hurrying() => {
+            // Goodbyes are said all the same, and nothing is waited for but them.
+            let _ = drain.send(Drain::Until(Instant::now()));
+            workers.ended().await;
+        }
     }
     signals.abort();
     admin.abort();
@@ -160,32 +183,52 @@ fn demo_port(address: SocketAddr, option: &str) -> Result<SocketAddr, Failure> {
     listener::probe(address).map_err(|error| format!("{error}; choose another port with {option}").into())
 }
 
+/// What discovery writes and others read.
+struct Shared {
+    snapshots: Arc<Snapshots>,
+    activities: Arc<Activities>,
+}
+
+/// Where workers let traffic in besides the HTTP listener.
+#[derive(Clone)]
+struct Entrances {
+    open_ports: watch::Receiver<OpenPorts>,
+    doors: Doors,
+    draining: watch::Receiver<Drain>,
+}
+
 /// Starts the sources and the assembler. Answers its board, and where plugin sets are handed in.
 async fn start_discovery(
     config: &Config,
     address: SocketAddr,
     engine: &Arc<Engine>,
-    snapshots: &Arc<Snapshots>,
+    shared: &Shared,
+    leases: Leases,
     api: Option<&ApiServer>,
     registry: &mut Registry,
-) -> (Arc<Board>, mpsc::Sender<NewPlugins<PluginSet>>) {
+) -> Result<(Arc<Board>, mpsc::Sender<NewPlugins<PluginSet>>), Failure> {
     let sources =
         api.iter().map(|_| SourceKind::Clearml).chain(config.discovery.file.iter().map(|_| SourceKind::File)).collect::<Vec<_>>();
-    let own_ports = vec![address.port(), config.admin.listen.port()];
+    let leased = config.tcp.ports.map(|range| range.start..=range.end).into_iter().flatten();
+    let own_ports =
+        [address.port(), config.admin.listen.port()].into_iter().chain(leased).chain(config.tcp.static_ports.values().copied());
+    let own_ports = own_ports.collect();
     let rules = Arc::new(DialRules::new(config.discovery.dial.networks.clone(), own_ports, clearml::addresses(config).await));
-    let stage = ControlStage::new(plugin::Worker::new(Arc::clone(engine)), Arc::clone(snapshots));
+    let stage =
+        ControlStage::new(plugin::Worker::new(Arc::clone(engine)), Arc::clone(&shared.snapshots), Arc::clone(&shared.activities));
     let resolver = Resolver::new(RESOLUTIONS, RESOLUTION_TIMEOUT);
     let metrics = discovery::Metrics::register(registry);
-    let (assembler, inbox) = Assembler::new(stage, rules, resolver, sources, metrics.clone());
+    let (assembler, inbox) = Assembler::new(stage, rules, resolver, leases, sources, metrics.clone());
     let board = assembler.board();
     if let Some(api) = api {
-        api.start(config, inbox.reports.clone(), assembler.assembled(), metrics);
+        let records = Arc::new(keys::records(config)?);
+        api.start(config, records, inbox.reports.clone(), assembler.assembled(), metrics);
     }
     tokio::task::spawn_local(assembler.run());
     if let Some(path) = &config.discovery.file {
         tokio::task::spawn_local(discovery::file::run(path.clone(), FILE_POLL, inbox.reports.clone()));
     }
-    (board, inbox.plugins)
+    Ok((board, inbox.plugins))
 }
 
 /// What admission needs, made before anything runs.
@@ -257,15 +300,18 @@ fn start_workers(
     snapshots: &Arc<Snapshots>,
     gateway: Arc<Gateway>,
     sockets: Vec<std::net::TcpListener>,
-    draining: watch::Receiver<Drain>,
+    entrances: Entrances,
 ) -> Result<Workers, Failure> {
     let slots = Slots::new(gateway.settings.connections);
     let snapshots = Arc::clone(snapshots);
-    let serve = move |socket: std::net::TcpListener, worker: Rc<plugin::Worker>| {
+    let serve = move |number: usize, socket: std::net::TcpListener, worker: Rc<plugin::Worker>| {
         let decisions = WorkerDecisions { snapshots: Arc::clone(&snapshots), worker };
         let worker = request::Worker::new(Arc::clone(&gateway), decisions);
-        let (slots, draining) = (slots.clone(), draining.clone());
+        let (slots, Entrances { open_ports, doors, draining }) = (slots.clone(), entrances.clone());
         async move {
+            tokio::task::spawn_local(request::live::follow(Rc::clone(&worker)));
+            let ports = listener::ports::serve_ports(Rc::clone(&worker), number, open_ports, Rc::new(doors), draining.clone());
+            tokio::task::spawn_local(ports);
             match tokio::net::TcpListener::from_std(socket) {
                 Ok(listener) => listener::serve_worker(worker, listener, slots, draining).await,
                 Err(error) => tracing::error!(%error, "a worker's listener can't be used"),

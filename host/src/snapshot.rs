@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
 
 use crate::{plugin::PluginSet, route::RouteTable};
 
@@ -15,14 +16,24 @@ pub struct Snapshot {
 
 /// Holds the current snapshot. Empty until plugins are loaded and a first discovery came in: then requests get 503.
 #[derive(Default)]
-pub struct Snapshots(ArcSwapOption<Snapshot>);
+pub struct Snapshots {
+    current: ArcSwapOption<Snapshot>,
+    /// Counts swaps.
+    swaps: watch::Sender<u64>,
+}
 
 impl Snapshots {
     pub fn current(&self) -> Option<Arc<Snapshot>> {
-        self.0.load_full()
+        self.current.load_full()
+    }
+
+    /// Changes with each swap.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.swaps.subscribe()
     }
 
     pub fn swap(&self, next: Snapshot) {
-        self.0.store(Some(Arc::new(next)));
+        self.current.store(Some(Arc::new(next)));
+        self.swaps.send_modify(|swaps| *swaps += 1);
     }
 }

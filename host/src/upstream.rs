@@ -5,14 +5,17 @@ pub mod body;
 pub mod deadline;
 pub mod http;
 pub mod pool;
+pub mod proxy_protocol;
+pub mod relay;
 pub mod upgrade;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
+use tokio::net::TcpStream;
 
 pub use self::{
     body::{RequestBody, ResponseBody},
@@ -20,7 +23,7 @@ pub use self::{
     http::Upstream,
     pool::Pool,
 };
-use crate::config;
+use crate::{config, error::Error};
 
 /// A connection that says nothing is asked so often whether its peer is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -69,9 +72,29 @@ impl Bounds {
 ///
 /// # Errors
 /// The system doesn't let the option be set; the connection works without.
-pub fn keep_alive(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
+pub fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
     let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
     socket2::SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+}
+
+/// Opens a connection within the time.
+///
+/// # Errors
+/// It's refused, or takes too long.
+pub async fn connect(address: SocketAddr, within: Duration, metrics: &Metrics) -> Result<TcpStream, Error> {
+    metrics.connects.inc();
+    let failed = match tokio::time::timeout(within, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            // A small write that waits for an acknowledgement is a keystroke that lags.
+            let _ = stream.set_nodelay(true);
+            let _ = keep_alive(&stream);
+            return Ok(stream);
+        }
+        Ok(Err(error)) => Error::connect_refused(format_args!("{address}: {error}")),
+        Err(_) => Error::connect_timeout(),
+    };
+    metrics.connect_failures.inc();
+    Err(failed)
 }
 
 // === impl Metrics ===

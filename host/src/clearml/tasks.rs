@@ -22,7 +22,7 @@ pub enum Edition {
 /// A change of a task's runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeEdit {
-    pub set: BTreeMap<String, String>,
+    pub set: BTreeMap<String, Value>,
     pub remove: BTreeSet<String>,
 }
 

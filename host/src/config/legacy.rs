@@ -26,6 +26,8 @@ enum Reading {
     Port,
     /// A list of one.
     One,
+    /// A host, of which charts make a URL.
+    Host,
 }
 
 const fn legacy(variable: &'static str, key: &'static str, reading: Reading) -> Legacy {
@@ -46,9 +48,9 @@ pub(super) const NAMES: [Legacy; 22] = [
     legacy("AUTH_SECURE_ENABLED", "login.secure", Reading::Boolean),
     legacy("ROUTER__HTTP__AUTHORIZATION__COOKIE__SECURE", "login.secure", Reading::Boolean),
     legacy("ROUTER__WEBSERVER__SERVER_PORT", "http.listen", Reading::Port),
-    legacy("TCP_ROUTER_ADDRESS", "tcp.address", Reading::Text),
-    legacy("STREAM_ROUTER_ADDRESS", "tcp.address", Reading::Text),
-    legacy("ROUTER__STREAM__EXTERNAL_URL", "tcp.address", Reading::Text),
+    legacy("TCP_ROUTER_ADDRESS", "tcp.address", Reading::Host),
+    legacy("STREAM_ROUTER_ADDRESS", "tcp.address", Reading::Host),
+    legacy("ROUTER__STREAM__EXTERNAL_URL", "tcp.address", Reading::Host),
     legacy("TCP_PORT_START", "tcp.ports.start", Reading::Number),
     legacy("STREAM_PORT_START", "tcp.ports.start", Reading::Number),
     legacy("ROUTER__STREAM__PORT_RANGE__START", "tcp.ports.start", Reading::Number),
@@ -117,6 +119,7 @@ impl Reading {
                 listen.to_string().into()
             }
             Self::One => Value::Array(vec![text.into()]),
+            Self::Host => text.split_once("://").map_or(text, |(_, rest)| rest).trim_end_matches('/').into(),
         }
     }
 }

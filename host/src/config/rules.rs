@@ -29,12 +29,7 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
     if config.http.listen == config.admin.listen && config.http.listen.port() != 0 {
         return broken("admin.listen", format!("found {}, which is http.listen; expected another port", config.admin.listen));
     }
-    if let Some(ports) = config.tcp.ports
-        && (ports.start == 0 || ports.start > ports.end)
-    {
-        return broken("tcp.ports", format!("found {} to {}, expected a start from 1 up to the end", ports.start, ports.end));
-    }
-    Ok(())
+    check_tcp(config)
 }
 
 /// What is allowed and may surprise.
@@ -52,8 +47,22 @@ pub(super) fn notices(config: &Config) -> Vec<String> {
             config.admin.listen
         ));
     }
-    if config.tcp.address.is_some() || config.tcp.ports.is_some() {
-        notices.push("tcp: ports for TCP sessions aren't there yet; the section has no effect".into());
+    if config.tcp.ports.is_some() {
+        notices.push(
+            "tcp.ports: whoever reaches a leased port is let in, and the session behind it authenticates, unless the routing policy \
+             says otherwise (tcp_access: known-address or client-certificate)"
+                .into(),
+        );
+        let has_secret = config.login.secret.is_some() || config.clearml.as_ref().is_some_and(|it| it.secret_key.is_some());
+        if !has_secret {
+            notices.push(
+                "tcp.ports: without login.secret (or clearml.secret_key), a restarted gateway doesn't know its own records of leased \
+                 ports"
+                    .into(),
+            );
+        }
+    } else if config.tcp.address.is_some() {
+        notices.push("tcp.address has no effect without tcp.ports: TCP endpoints aren't served".into());
     }
     if config.base_domain.is_some() && config.cookie_domain().is_none() {
         notices.push(
@@ -99,6 +108,40 @@ fn check_clearml(clearml: &Clearml) -> Result<(), Broken> {
         return broken("clearml.timeout_ms", "found 0 in it, in answer_mib or in sessions, expected at least 1 each".into());
     }
     Ok(())
+}
+
+fn check_tcp(config: &Config) -> Result<(), Broken> {
+    let tcp = &config.tcp;
+    if let Some(address) = &tcp.address
+        && (url::Host::parse(address.trim_matches(['[', ']'])).is_err() && address.parse::<std::net::IpAddr>().is_err())
+    {
+        return broken("tcp.address", format!("found {address:?}, expected a host's name or an address, without scheme and port"));
+    }
+    if let Some(ports) = tcp.ports {
+        if ports.start == 0 || ports.start > ports.end {
+            return broken("tcp.ports", format!("found {} to {}, expected a start from 1 up to the end", ports.start, ports.end));
+        }
+        if let Some((key, port)) = own_ports(config).find(|(_, port)| ports.holds(*port)) {
+            let message =
+                format!("found {} to {}, which holds the port {port} of {key}; expected ports of its own", ports.start, ports.end);
+            return broken("tcp.ports", message);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (name, port) in &tcp.static_ports {
+        if *port == 0 || !seen.insert(port) {
+            return broken("tcp.static_ports", format!("found port {port} for {name:?}, expected 1 to 65535, each once"));
+        }
+        if let Some((key, _)) = own_ports(config).find(|(_, own)| own == port) {
+            return broken("tcp.static_ports", format!("found port {port} for {name:?}, which is that of {key}; expected another"));
+        }
+    }
+    Ok(())
+}
+
+/// The ports of the gateway's own listeners.
+fn own_ports(config: &Config) -> impl Iterator<Item = (&'static str, u16)> {
+    [("http.listen", config.http.listen.port()), ("admin.listen", config.admin.listen.port())].into_iter()
 }
 
 fn check_key_sets(config: &Config) -> Result<(), Broken> {
@@ -157,6 +200,13 @@ fn check_limits(config: &Config) -> Result<(), Broken> {
         ("plugins.component_mib", plugins.component_mib as u64, 1),
         ("plugins.compile_timeout_s", plugins.compile_timeout_s, 1),
         ("plugins.compile_memory_mib", plugins.compile_memory_mib, 64),
+        ("tcp.timeouts.upstream_connect_ms", config.tcp.timeouts.upstream_connect_ms, 1),
+        ("tcp.timeouts.handshake_ms", config.tcp.timeouts.handshake_ms, 1),
+        ("tcp.timeouts.idle_ms", config.tcp.timeouts.idle_ms, 1),
+        ("tcp.limits.connections", config.tcp.limits.connections as u64, 1),
+        ("tcp.limits.connections_per_session", config.tcp.limits.connections_per_session as u64, 1),
+        ("tcp.limits.connections_per_client", config.tcp.limits.connections_per_client as u64, 1),
+        ("live.recheck_s", config.live.recheck_s, 1),
         ("login.session_hours", config.login.session_hours, 1),
         ("login.attempts_per_minute", config.login.attempts_per_minute.into(), 1),
         ("login.attempts_per_minute_in_all", config.login.attempts_per_minute_in_all.into(), 1),

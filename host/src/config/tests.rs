@@ -70,6 +70,18 @@ fn an_error_names_the_key_what_was_found_and_what_was_expected() {
         ("name: a b", "gate.yaml:1: name: found \"a b\", expected 1 to 63 letters, digits, `-`, `_` or `.`"),
         ("tcp: {ports: {start: 9, end: 8}}", "gate.yaml:1: tcp.ports: found 9 to 8, expected a start from 1 up to the end"),
         (
+            "tcp: {ports: {start: 8000, end: 8999}}",
+            "gate.yaml:1: tcp.ports: found 8000 to 8999, which holds the port 8080 of http.listen; expected ports of its own",
+        ),
+        (
+            "tcp: {static_ports: {a: 5, b: 5}}",
+            "gate.yaml:1: tcp.static_ports: found port 5 for \"b\", expected 1 to 65535, each once",
+        ),
+        (
+            "tcp: {address: 'tcp://gate:5'}",
+            "gate.yaml:1: tcp.address: found \"tcp://gate:5\", expected a host's name or an address, without scheme and port",
+        ),
+        (
             "login: {same_site: none}",
             "gate.yaml:1: login.same_site: found none, which browsers take only with login.secure: expected a public_url with \
              https",
@@ -216,7 +228,7 @@ fn every_legacy_name_reaches_its_key() {
         ("ROUTER__WEBSERVER__SERVER_PORT", "8081", "/http/listen", "127.0.0.1:8081".into()),
         ("TCP_ROUTER_ADDRESS", "gate", "/tcp/address", "gate".into()),
         ("STREAM_ROUTER_ADDRESS", "gate", "/tcp/address", "gate".into()),
-        ("ROUTER__STREAM__EXTERNAL_URL", "gate", "/tcp/address", "gate".into()),
+        ("ROUTER__STREAM__EXTERNAL_URL", "tcp://gate/", "/tcp/address", "gate".into()),
         ("TCP_PORT_START", "10000", "/tcp/ports/start", 10_000.into()),
         ("STREAM_PORT_START", "10000", "/tcp/ports/start", 10_000.into()),
         ("ROUTER__STREAM__PORT_RANGE__START", "10000", "/tcp/ports/start", 10_000.into()),
@@ -225,7 +237,7 @@ fn every_legacy_name_reaches_its_key() {
         ("ROUTER__STREAM__PORT_RANGE__END", "10010", "/tcp/ports/end", 10_010.into()),
     ];
     assert!(legacy::NAMES.iter().all(|name| cases.iter().any(|case| case.0 == name.variable)));
-    let file = "http: {listen: '127.0.0.1:1'}\ntcp: {ports: {start: 1, end: 65535}}\npublic_url: https://a.b\n\
+    let file = "http: {listen: '127.0.0.1:1'}\ntcp: {ports: {start: 10001, end: 65535}}\npublic_url: https://a.b\n\
                 clearml: {api_url: 'http://file', access_key: f, secret_key: f}";
     for (variable, text, key, expected) in cases {
         let shown = serde_json::to_value(config(file, &[(variable, text)])).unwrap();
@@ -258,7 +270,7 @@ fn legacy_names_that_can_have_no_effect_say_so() {
     assert!(notices(&[("CLEARML_API_ACCESS_KEY", "k")]).contains("CLEARML_API_ACCESS_KEY has no effect without an API server"));
     assert!(notices(&[("AUTH_ENABLED", "false")]).contains("AUTH_ENABLED"));
     assert!(!notices(&[("AUTH_ENABLED", "True"), SERVER]).contains("AUTH_ENABLED"));
-    assert!(notices(&[("TCP_ROUTER_ADDRESS", "gate")]).contains("tcp: "));
+    assert!(notices(&[("TCP_ROUTER_ADDRESS", "gate")]).contains("tcp.address has no effect"));
     // Charts hand on what nobody filled in.
     assert_eq!(config("", &[("ROUTER_URL", ""), ("ROUTER_NAME", " ")]).name, "wicketgate");
 }

@@ -7,7 +7,11 @@
 mod place;
 mod state;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -17,9 +21,10 @@ use tokio::{
 use super::{
     Report,
     dial::{DialRules, Refusal, Resolver},
+    leases::{self, Lease, Leases},
     status::{Board, Metrics},
 };
-use crate::domain::{Candidate, Endpoint, SessionId, SourceKind, decision::Verdict};
+use crate::domain::{Candidate, Endpoint, EndpointId, SessionId, SourceKind, decision::Verdict};
 
 use state::State;
 
@@ -58,6 +63,10 @@ pub struct Assembled {
     pub endpoints: Arc<[Arc<Endpoint>]>,
     /// Sessions of which something isn't decided yet: nothing is taken back from them.
     pub undecided: Arc<BTreeSet<SessionId>>,
+    /// The ports of TCP endpoints.
+    pub leases: Arc<BTreeMap<EndpointId, Lease>>,
+    /// TCP endpoints without one.
+    pub refused: Arc<BTreeMap<EndpointId, leases::Refusal>>,
 }
 
 /// See the module.
@@ -66,6 +75,7 @@ pub struct Assembler<S: Stage> {
     rules: Arc<DialRules>,
     resolver: Resolver,
     state: State,
+    leases: Leases,
     plugins: Option<Arc<S::Plugins>>,
     /// What is in use: swapped only when it would be another.
     in_use: Option<Arc<[Arc<Endpoint>]>>,
@@ -92,6 +102,7 @@ impl<S: Stage> Assembler<S> {
         stage: S,
         rules: Arc<DialRules>,
         resolver: Resolver,
+        leases: Leases,
         sources: impl IntoIterator<Item = SourceKind>,
         metrics: Metrics,
     ) -> (Self, Inbox<S::Plugins>) {
@@ -102,6 +113,7 @@ impl<S: Stage> Assembler<S> {
             rules,
             resolver,
             state: State::default(),
+            leases,
             plugins: None,
             in_use: None,
             look: 0,
@@ -144,7 +156,7 @@ impl<S: Stage> Assembler<S> {
                     let Ok((key, candidate, address)) = resolved else { continue };
                     self.state.resolved(&key, &candidate, address);
                 }
-                _ = retry.tick(), if self.state.retries() => self.state.retry(),
+                _ = retry.tick(), if self.state.retries() || self.leases.waits() => self.state.retry(),
                 else => return,
             }
             self.decide().await;
@@ -155,6 +167,18 @@ impl<S: Stage> Assembler<S> {
                 let _ = taken.send(());
             }
         }
+    }
+
+    /// What didn't change is the same value as before, so that who holds it sees that at a glance.
+    fn same_where_equal(&self, endpoints: Vec<Arc<Endpoint>>) -> Vec<Arc<Endpoint>> {
+        let Some(before) = &self.in_use else { return endpoints };
+        let key = |endpoint: &Endpoint| (endpoint.id.clone(), endpoint.protocol);
+        let before: HashMap<_, _> = before.iter().map(|endpoint| (key(endpoint), endpoint)).collect();
+        let same = |endpoint: Arc<Endpoint>| match before.get(&key(&endpoint)) {
+            Some(known) if **known == endpoint => Arc::clone(known),
+            _ => endpoint,
+        };
+        endpoints.into_iter().map(same).collect()
     }
 
     fn take_report(&mut self, report: Report) {
@@ -208,6 +232,8 @@ impl<S: Stage> Assembler<S> {
         }
         if self.state.settle() || self.in_use.is_none() {
             let endpoints = self.state.place();
+            let endpoints = self.leases.assign(endpoints, self.board.ready(), |id| self.state.claim(id));
+            let endpoints = self.same_where_equal(endpoints);
             if self.in_use.as_deref() != Some(endpoints.as_slice()) {
                 let endpoints: Arc<[Arc<Endpoint>]> = endpoints.into();
                 self.stage.swap(plugins, &endpoints);
@@ -215,13 +241,16 @@ impl<S: Stage> Assembler<S> {
                 tracing::info!(endpoints = endpoints.len(), "routes changed");
                 self.in_use = Some(endpoints);
             }
-            let (sessions, rejected) = self.state.describe();
+            let (sessions, rejected) = self.state.describe(&self.leases);
             self.metrics.describe(&sessions);
-            self.board.describe(sessions, rejected);
+            self.board.describe(sessions, rejected, self.leases.describe());
         }
         let endpoints = self.in_use.clone().unwrap_or_default();
-        let undecided = Arc::new(self.state.undecided_sessions());
-        self.assembled.send_replace(Assembled { look: self.look, endpoints, undecided });
+        let mut undecided = self.state.undecided_sessions();
+        undecided.extend(self.leases.undecided().map(|id| id.session.clone()));
+        let undecided = Arc::new(undecided);
+        let (leases, refused) = (Arc::new(self.leases.held().clone()), Arc::new(self.leases.refused().clone()));
+        self.assembled.send_replace(Assembled { look: self.look, endpoints, undecided, leases, refused });
     }
 }
 

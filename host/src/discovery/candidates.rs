@@ -1,8 +1,11 @@
 //! What all sources have in common: how a candidate describes itself to plugins, and what a source hands over.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::domain::{Candidate, Protocol, SourceKind};
+use super::leases::Claim;
+use crate::domain::{Candidate, EndpointId, Protocol, SourceKind};
 
 /// The attributes of the contract, in the order of `wit/README.md`. `label.<name>` comes on top.
 pub const KNOWN_ATTRIBUTES: &[&str] = &[
@@ -27,6 +30,8 @@ pub const KNOWN_ATTRIBUTES: &[&str] = &[
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     pub candidates: Vec<Candidate>,
+    /// Ports that TCP endpoints had before this gateway was started, by its own records.
+    pub claims: BTreeMap<EndpointId, Claim>,
     /// What was declared and is no candidate; for the status only.
     pub rejected: Vec<Rejection>,
 }

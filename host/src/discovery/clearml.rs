@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 
+pub use self::runtime::Gateway;
 use super::{Report, candidates::Found, publish};
 use crate::{
     clearml::{Client, Error, Task},
@@ -38,7 +39,7 @@ pub struct Source {
     most: usize,
     /// Names of queues, or ids. Empty: all.
     queues: Vec<String>,
-    own_hosts: Vec<String>,
+    gateway: Gateway,
     reports: mpsc::Sender<Report>,
     observed: watch::Sender<Observed>,
     look: u64,
@@ -62,11 +63,10 @@ const QUEUES_REST: Duration = Duration::from_secs(15);
 // === impl Source ===
 
 impl Source {
-    /// `own_hosts` are the names and addresses under which the gateway itself publishes TCP endpoints.
     pub fn new(
         client: Arc<Client>,
         config: &config::Clearml,
-        own_hosts: Vec<String>,
+        gateway: Gateway,
         reports: mpsc::Sender<Report>,
     ) -> (Self, watch::Receiver<Observed>) {
         let (observed, observations) = watch::channel(Observed::default());
@@ -77,7 +77,7 @@ impl Source {
             longest_poll: Duration::from_millis(config.longest_poll_ms).max(poll),
             most: config.sessions,
             queues: config.queues.clone(),
-            own_hosts,
+            gateway,
             reports,
             observed,
             look: 0,
@@ -119,7 +119,7 @@ impl Source {
             if !self.serves(task, &queues) {
                 continue;
             }
-            runtime::candidates(task, &queues, &self.own_hosts, &mut found);
+            runtime::candidates(task, &queues, &self.gateway, &mut found);
             if let Some(session) = SessionId::parse(&task.id) {
                 observed.insert(session, publish::written(&task.runtime));
             }

@@ -6,7 +6,7 @@ mod watch;
 
 use serde::Deserialize;
 
-use super::candidates::{Found, KNOWN_ATTRIBUTES, Rejection};
+use super::candidates::{Found, KNOWN_ATTRIBUTES};
 use crate::domain::{
     Attributes, Candidate, DownstreamTls, EndpointId, EndpointName, Protocol, ProxyVersion, SessionId, SourceKind, Transport,
     UpstreamHttp, UpstreamPath, UpstreamTls,
@@ -109,7 +109,7 @@ pub fn parse(text: &str) -> Result<Found, Error> {
             candidates.push(candidate);
         }
     }
-    Ok(Found { candidates, rejected: Vec::<Rejection>::new() })
+    Ok(Found { candidates, ..Found::default() })
 }
 
 // === impl Session ===

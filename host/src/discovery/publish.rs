@@ -15,15 +15,15 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Metrics, assemble::Assembled, clearml::Observed};
+use super::{Metrics, Records, assemble::Assembled, clearml::Observed};
 use crate::{
     clearml::{Client, Edition, Error, RuntimeEdit},
     config::Config,
-    domain::{Endpoint, Protocol, SessionId, SourceKind},
+    domain::{SessionId, SourceKind},
 };
 
-use address::Addresses;
 pub use address::written;
+use address::{Addresses, Wanted};
 use write::Writer;
 
 /// See the module.
@@ -57,11 +57,17 @@ const REST: Duration = Duration::from_secs(300);
 // === impl Publisher ===
 
 impl Publisher {
-    pub fn new(client: Arc<Client>, config: &Config, metrics: Metrics) -> Self {
+    pub fn new(client: Arc<Client>, config: &Config, records: Arc<Records>, metrics: Metrics) -> Self {
         let api = config.clearml.as_ref().and_then(|clearml| clearml.public_api_url.as_ref());
         let api = api.map_or_else(|| client.base().to_owned(), |url| url.as_str().trim_end_matches('/').to_owned());
         Self {
-            addresses: Addresses { gateway: config.public_origin(), name: config.name.clone(), api },
+            addresses: Addresses {
+                gateway: config.public_origin(),
+                name: config.name.clone(),
+                api,
+                tcp_address: config.tcp_address(),
+                records,
+            },
             writer: Writer::new(Arc::clone(&client)),
             client,
             edition: None,
@@ -94,18 +100,13 @@ impl Publisher {
     /// Brings every task up to date. An error means that none can be.
     async fn publish(&mut self, routed: &Assembled, seen: &Observed) -> Result<(), Error> {
         self.tasks.retain(|session, _| seen.tasks.contains_key(session));
-        let mut endpoints: HashMap<&SessionId, Vec<&Endpoint>> = HashMap::new();
-        let ours = |endpoint: &&Arc<Endpoint>| endpoint.source == SourceKind::Clearml && endpoint.protocol == Protocol::Http;
-        for endpoint in routed.endpoints.iter().filter(ours) {
-            endpoints.entry(&endpoint.id.session).or_default().push(endpoint);
-        }
-        if endpoints.is_empty() && seen.tasks.values().all(BTreeMap::is_empty) {
+        let wanted = wanted(routed);
+        if wanted.is_empty() && seen.tasks.values().all(BTreeMap::is_empty) {
             return Ok(());
         }
         let edition = self.edition().await?;
         for (session, there) in seen.tasks.iter().filter(|(session, _)| !routed.undecided.contains(*session)) {
-            let wanted = endpoints.get(session).map(Vec::as_slice).unwrap_or_default();
-            let edit = self.addresses.plan(edition, session, wanted, there);
+            let edit = self.addresses.plan(edition, session, wanted.get(session).unwrap_or(&Wanted::default()), there);
             let history = self.tasks.entry(session.clone()).or_default();
             if edit == RuntimeEdit::default() {
                 history.contested = 0;
@@ -129,6 +130,20 @@ impl Publisher {
         self.edition = Some((edition, Instant::now()));
         Ok(edition)
     }
+}
+
+/// By session, what its keys follow from.
+fn wanted(routed: &Assembled) -> HashMap<&SessionId, Wanted<'_>> {
+    let mut wanted: HashMap<&SessionId, Wanted<'_>> = HashMap::new();
+    for endpoint in routed.endpoints.iter().filter(|endpoint| endpoint.source == SourceKind::Clearml) {
+        let session = wanted.entry(&endpoint.id.session).or_default();
+        session.endpoints.push(endpoint);
+        session.since.extend(routed.leases.get(&endpoint.id).map(|lease| (&endpoint.id, lease.since)));
+    }
+    for (id, refusal) in routed.refused.iter().filter(|(_, refusal)| refusal.is_published()) {
+        wanted.entry(&id.session).or_default().refused.push((id, refusal.code));
+    }
+    wanted
 }
 
 // === impl History ===

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::{
     assemble::Key,
     candidates::{Rejection, protocol_name, source_name},
+    leases::LeaseStatus,
 };
 use crate::domain::{Candidate, SourceKind, Timestamp};
 
@@ -31,6 +32,9 @@ pub struct Status {
     /// What was declared and can't be an endpoint.
     #[serde(serialize_with = "shared")]
     pub rejected: Arc<Vec<Rejection>>,
+    /// Ports that are leased or rest after a lease.
+    #[serde(serialize_with = "shared")]
+    pub leases: Arc<Vec<LeaseStatus>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -71,12 +75,15 @@ pub struct EndpointStatus {
 pub enum EndpointState {
     Routed {
         upstream: SocketAddr,
+        /// The gateway's port that leads there, of TCP endpoints.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        listener_port: Option<u16>,
     },
     /// By a filter.
     Dropped {
         reason: String,
     },
-    /// By the dial rules, or because somebody else holds the address.
+    /// By the dial rules, because somebody else holds the address, or for want of a port.
     Refused {
         reason: String,
     },
@@ -166,11 +173,12 @@ impl Board {
         }
     }
 
-    pub fn describe(&self, sessions: Vec<SessionStatus>, mut rejected: Vec<Rejection>) {
+    pub fn describe(&self, sessions: Vec<SessionStatus>, mut rejected: Vec<Rejection>, leases: Vec<LeaseStatus>) {
         rejected.truncate(REJECTIONS_SHOWN);
         let sessions = Arc::new(sessions);
         let before = self.change(|status| {
             status.rejected = Arc::new(rejected);
+            status.leases = Arc::new(leases);
             std::mem::replace(&mut status.sessions, Arc::clone(&sessions))
         });
         let known: HashSet<_> = refused(&before).collect();

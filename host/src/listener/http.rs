@@ -14,7 +14,7 @@ use tokio::{
 use super::connection;
 use crate::{
     request::{Decisions, Downstream, Settings, Slots, Worker},
-    upstream::keep_alive,
+    upstream::{keep_alive, relay::Goodbye},
 };
 
 /// Whether to go on: a listener stops accepting when it changes, and connections end after the request that they're at.
@@ -28,6 +28,8 @@ pub enum Drain {
 
 /// How long to wait when there's no descriptor left: something must be closed first.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+/// For goodbyes at the end of a drain.
+const GOODBYES: Duration = Duration::from_secs(4);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Serves connections on this listener until `drain` says to stop, then waits for those that are open, at most until the
@@ -83,7 +85,9 @@ pub async fn serve_worker<D: Decisions>(
             Ok(()) = drain.changed() => {}
         }
     }
-    tracing::info!(upgraded = worker.upgraded.count(), "connections were still open at the end of the drain");
+    tracing::info!(open = worker.upgraded.count(), "connections are still open at the end of the drain: they're told so");
+    worker.live.close_all(Goodbye::Draining);
+    let _ = tokio::time::timeout(GOODBYES, all_ended).await;
 }
 
 /// How HTTP/1.1 is spoken. Timeouts aren't hyper's: see `upstream::deadline`.
@@ -93,14 +97,14 @@ fn protocol(settings: &Settings) -> http1::Builder {
     http
 }
 
-fn prepare(stream: &TcpStream) {
+pub(super) fn prepare(stream: &TcpStream) {
     // A small write that waits for an acknowledgement is a keystroke that lags.
     let _ = stream.set_nodelay(true);
     let _ = keep_alive(stream);
 }
 
 /// A connection that was gone before it was accepted is its client's matter; no descriptors or memory is ours, and passes.
-async fn pause_after(error: &io::Error) {
+pub(super) async fn pause_after(error: &io::Error) {
     let is_clients = matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -33,6 +33,7 @@ pub struct TcpSubject<'a> {
 }
 
 /// What is known of the downstream connection.
+#[derive(Clone)]
 pub struct Connection {
     /// The client as the trusted-proxy rules see it.
     pub client: IpAddr,

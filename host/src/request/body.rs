@@ -4,7 +4,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -12,12 +12,17 @@ use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use super::access::Record;
-use crate::upstream::{Deadline, Phase, ResponseBody, body::Broken};
+use super::{access::Record, live::Ending};
+use crate::{
+    domain::Activity,
+    upstream::{Deadline, Phase, ResponseBody, body::Broken},
+};
 
 /// A response's body.
 pub struct Body {
     source: Source,
+    activity: Option<Arc<Activity>>,
+    ending: Option<Ending>,
     finish: Option<Finish>,
 }
 
@@ -51,13 +56,18 @@ impl Body {
 
 impl<B: Into<Bytes>> From<B> for Body {
     fn from(whole: B) -> Self {
-        Self { source: Source::Whole(whole.into()), finish: None }
+        Self { source: Source::Whole(whole.into()), activity: None, ending: None, finish: None }
     }
 }
 
 impl Body {
-    pub fn upstream(body: ResponseBody) -> Self {
-        Self { source: Source::Upstream(body), finish: None }
+    /// A session's. Its bytes are counted as `activity`, and `ending` may cut it short.
+    pub fn upstream(body: ResponseBody, activity: Option<Arc<Activity>>, ending: Option<Ending>) -> Self {
+        if let Some(activity) = &activity {
+            // A request is use, whatever its answer's length.
+            activity.moved(0, 0);
+        }
+        Self { source: Source::Upstream(body), activity, ending, finish: None }
     }
 }
 
@@ -66,10 +76,20 @@ impl HttpBody for Body {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        // In order, as a stream ends whose session has no more to say: who reads events asks again, and is told why not.
+        if self.ending.as_ref().is_some_and(|ending| ending.poll(cx).is_some()) {
+            return Poll::Ready(None);
+        }
         match &mut self.source {
             Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Source::Upstream(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                if let (Some(activity), Some(Ok(frame))) = (&self.activity, &frame) {
+                    activity.moved(0, frame.data_ref().map_or(0, Bytes::len) as u64);
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 

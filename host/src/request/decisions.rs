@@ -4,8 +4,12 @@
 use std::{future::Future, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, header};
+use tokio::sync::watch;
 
-use super::access::Record;
+use super::{
+    access::{Passage, Record},
+    live::Lifetime,
+};
 use crate::{
     domain::{
         Endpoint, Identity, Principal,
@@ -13,7 +17,7 @@ use crate::{
     },
     error::Error,
     plugin::{Authenticated, CredentialInputs, Fault, Routed, Subject, bearer},
-    route::{Route, RouteTable},
+    route::{PortRoute, Route, RouteTable},
 };
 
 /// Hands out what one request is decided by.
@@ -22,6 +26,9 @@ pub trait Decisions: 'static {
 
     /// Routes and plugins of this moment, to be kept to the request's end. None until both are there.
     fn current(&self) -> Option<Self::Set>;
+
+    /// Changes whenever `current` does.
+    fn changes(&self) -> watch::Receiver<u64>;
 }
 
 /// Routes and plugins of one moment.
@@ -53,6 +60,13 @@ pub struct Permit {
     forwarding: Arc<Forwarding>,
     authentication: Arc<Authentication>,
     authorization_is_ours: bool,
+    lifetime: Lifetime,
+}
+
+/// The same proof for a TCP connection.
+pub struct TcpPermit {
+    route: Arc<PortRoute>,
+    lifetime: Lifetime,
 }
 
 /// What the decisions came to.
@@ -88,6 +102,10 @@ impl Permit {
         }
     }
 
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
     /// `Authorization` holds a token of ours, good or not: it's kept from the session.
     pub fn authorization_is_ours(&self) -> bool {
         self.authorization_is_ours
@@ -101,6 +119,36 @@ impl Permit {
             .get_all(header::AUTHORIZATION)
             .iter()
             .any(|line| line.to_str().ok().and_then(bearer).is_some_and(|bearer| bearer == token.reveal()))
+    }
+}
+
+// === impl TcpPermit ===
+
+impl TcpPermit {
+    pub fn route(&self) -> &Arc<PortRoute> {
+        &self.route
+    }
+
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// Whether it's the same endpoint at the same address.
+    pub fn leads_where(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.route.endpoint, &other.route.endpoint);
+        ours.id == theirs.id && ours.upstream == theirs.upstream
+    }
+}
+
+// === impl Lifetime ===
+
+impl Lifetime {
+    fn of(authenticated: &Authenticated, routed: &Routed) -> Self {
+        let valid_until = match authenticated.decision.as_ref() {
+            Authentication::Allow(allowance) => allowance.valid_until,
+            _ => None,
+        };
+        Self { valid_until, holds_until: authenticated.holds_until.min(routed.holds_until) }
     }
 }
 
@@ -147,8 +195,41 @@ pub async fn decide<S: DecisionSet>(
             set.routes().sibling(session, name).ok_or_else(missing)?.clone()
         }
     };
+    let lifetime = Lifetime::of(&authenticated, &routed);
     let Authenticated { decision: authentication, authorization_is_ours, .. } = authenticated;
-    Ok(Ruling::Permit(Permit { entered, route, forwarding, authentication, authorization_is_ours }))
+    Ok(Ruling::Permit(Permit { entered, route, forwarding, authentication, authorization_is_ours, lifetime }))
+}
+
+/// The same for a TCP connection, which can't be asked for anything: who isn't let in is refused.
+pub async fn decide_tcp<S: DecisionSet>(
+    set: &S,
+    subject: &Subject<'_>,
+    route: &Arc<PortRoute>,
+    passage: &mut Option<Box<Passage>>,
+) -> Result<TcpPermit, Error> {
+    let authenticated = set.authenticate(subject, Some(&route.endpoint)).await.map_err(Error::plugin_fault)?;
+    if let Some(passage) = passage {
+        passage.steps.authenticated(&authenticated);
+    }
+    match authenticated.decision.as_ref() {
+        Authentication::Allow(_) | Authentication::Anonymous { .. } => {}
+        Authentication::Challenge(_) | Authentication::Deny(_) => return Err(Error::denied("You may not enter.")),
+    }
+    let routed = set.route(subject, &route.endpoint, &authenticated.decision).await.map_err(Error::plugin_fault)?;
+    if let Some(passage) = passage {
+        passage.steps.routed(&routed);
+    }
+    let Routing::Forward(forwarding) = routed.decision.as_ref() else { return Err(Error::denied("You may not enter.")) };
+    let lifetime = Lifetime::of(&authenticated, &routed);
+    let route = match &forwarding.endpoint {
+        None => Arc::clone(route),
+        Some(name) => {
+            let session = &route.endpoint.id.session;
+            let missing = || Error::plugin_fault(format_args!("policy names no TCP endpoint {:?} of {session}", name.as_str()));
+            set.routes().port_sibling(session, name).map(Arc::clone).ok_or_else(missing)?
+        }
+    };
+    Ok(TcpPermit { route, lifetime })
 }
 
 fn ask(authentication: &Authentication) -> Ruling {

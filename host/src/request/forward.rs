@@ -1,16 +1,21 @@
 //! From a permit to the upstream and back: the last checks, the headers of both directions, the exchange. Nothing gets here
 //! without a permit.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::{
+    body::Incoming,
+    upgrade::{OnUpgrade, Upgraded},
+};
+use hyper_util::rt::TokioIo;
 
 use super::{
     Body, Decisions, Downstream, Settings, Worker,
     access::Record,
     decisions::{DecisionSet, Permit},
+    live::{Ending, LiveRequest},
     origin::{self, Visit, Way},
     pipeline::{Arrived, Key},
     request_headers::{self, Said},
@@ -18,9 +23,13 @@ use super::{
     response_headers::{self, Belonging, Placing},
 };
 use crate::{
-    domain::UpstreamPath,
+    domain::{Activity, UpstreamPath},
     error::Error,
-    upstream::{RequestBody, ResponseBody, upgrade},
+    upstream::{
+        RequestBody, ResponseBody,
+        relay::{Moved, Speech, relay},
+        upgrade,
+    },
 };
 
 /// Where a permitted request's session is, as the client named it.
@@ -48,13 +57,13 @@ pub async fn forward<D: Decisions>(
     worker: &Rc<Worker<D>>,
     downstream: &Downstream,
     set: &D::Set,
-    arrived: Arrived,
+    arrived: Arrived<D>,
     permit: Permit,
     placed: Placed,
     record: &mut Option<Box<Record>>,
 ) -> Result<Response<Body>, Error> {
     let settings = &worker.gateway.settings;
-    let Arrived { mut parts, body, survey, request_id } = arrived;
+    let Arrived { mut parts, body, survey, request_id, live, is_poll } = arrived;
     let is_by_authorization = permit.is_by_authorization(&parts.headers);
     let had_cookie = request_headers::strip_credentials(&mut parts.headers, set.credentials(), permit.authorization_is_ours());
     if had_cookie && permit.principal().is_some() && !is_by_authorization {
@@ -86,7 +95,9 @@ pub async fn forward<D: Decisions>(
     parts.extensions.clear();
 
     let deadline = downstream.deadline.clone();
-    let body = RequestBody::new(body, limit, deadline, &worker.upstream.bounds, request_headers::is_refused_trailer);
+    let activity = (!is_poll).then(|| Arc::clone(&permit.route().activity));
+    let meter = activity.clone();
+    let body = RequestBody::new(body, limit, deadline, &worker.upstream.bounds, request_headers::is_refused_trailer, meter);
     let request = Request::from_parts(parts, body);
     let belonging = Belonging {
         route: permit.entered(),
@@ -95,15 +106,16 @@ pub async fn forward<D: Decisions>(
         host: &survey.host,
         placing: placed.placing,
     };
+    let carrying = Carrying { worker, downstream, permit: &permit, activity, live };
     let mut response = match (on_upgrade, upgrade) {
         (Some(client), Some(upgrade)) => {
             let raw =
                 limited(&permit, worker.upstream.exchange_upgradable(belonging.upstream, request, &downstream.deadline)).await?;
-            switch(worker, downstream, raw, client, upgrade, &belonging, record)?
+            carrying.switch(raw, client, upgrade, &belonging, record)?
         }
         _ => {
             let response = limited(&permit, worker.upstream.exchange(belonging.upstream, request, &downstream.deadline)).await?;
-            plain(response, &belonging)?
+            carrying.plain(response, &belonging)?
         }
     };
     request_headers::edit(response.headers_mut(), &permit.forwarding().response_headers);
@@ -172,46 +184,92 @@ async fn limited<T>(permit: &Permit, exchange: impl Future<Output = Result<T, Er
     }
 }
 
-fn plain(response: Response<ResponseBody>, belonging: &Belonging<'_>) -> Result<Response<Body>, Error> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Error::malfunction("the upstream switched protocols without being asked"));
-    }
-    let mut response = response.map(Body::upstream);
-    response_headers::prepare(response.headers_mut(), belonging);
-    Ok(response)
+/// A permitted request on its way back.
+struct Carrying<'a, D> {
+    worker: &'a Rc<Worker<D>>,
+    downstream: &'a Downstream,
+    permit: &'a Permit,
+    /// Where its bytes are counted.
+    activity: Option<Arc<Activity>>,
+    live: Option<LiveRequest<D>>,
 }
 
-/// After the upstream's 101 the bytes go their own way; any other answer is a plain one.
-fn switch<D: Decisions>(
-    worker: &Rc<Worker<D>>,
-    downstream: &Downstream,
-    mut raw: Response<Incoming>,
-    client: OnUpgrade,
-    upgrade: &str,
-    belonging: &Belonging<'_>,
-    record: &mut Option<Box<Record>>,
-) -> Result<Response<Body>, Error> {
-    let bounds = &worker.upstream.bounds;
-    if raw.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return plain(raw.map(|body| ResponseBody::new(body, None, downstream.deadline.clone(), bounds.body_idle)), belonging);
-    }
-    let switched = raw.headers().get(header::UPGRADE).map(|to| to.as_bytes().to_ascii_lowercase());
-    if switched.as_deref() != Some(upgrade.as_bytes()) {
-        return Err(Error::malfunction(format_args!("asked for {upgrade}, the upstream switched to something else")));
-    }
-    let carried = upgrade::carry(client, &mut raw, bounds.upgrade_idle);
-    let held = (worker.upgraded.enter(), downstream.slot.clone());
-    let mut record = record.take();
-    tokio::task::spawn_local(async move {
-        let copied = carried.await;
-        if let Some(record) = &mut record {
-            record.write(StatusCode::SWITCHING_PROTOCOLS, copied.from_upstream);
+// === impl Carrying ===
+
+impl<D: Decisions> Carrying<'_, D> {
+    fn plain(self, response: Response<ResponseBody>, belonging: &Belonging<'_>) -> Result<Response<Body>, Error> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::malfunction("the upstream switched protocols without being asked"));
         }
-        drop(held);
-    });
-    let mut response = raw.map(|_| Body::empty());
-    response_headers::prepare(response.headers_mut(), belonging);
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_str(upgrade).map_err(Error::internal)?);
-    Ok(response)
+        // What has a length ends by itself.
+        let is_stream = !response.headers().contains_key(header::CONTENT_LENGTH);
+        let ending = self
+            .live
+            .filter(|_| is_stream)
+            .map(|live| Ending::watch(self.worker, &self.permit.route().endpoint, self.permit.lifetime(), live));
+        let mut response = response.map(|body| Body::upstream(body, self.activity, ending));
+        response_headers::prepare(response.headers_mut(), belonging);
+        Ok(response)
+    }
+
+    /// After the upstream's 101 the bytes go their own way; any other answer is a plain one.
+    fn switch(
+        self,
+        mut raw: Response<Incoming>,
+        client: OnUpgrade,
+        upgrade: &str,
+        belonging: &Belonging<'_>,
+        record: &mut Option<Box<Record>>,
+    ) -> Result<Response<Body>, Error> {
+        let bounds = &self.worker.upstream.bounds;
+        if raw.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let deadline = self.downstream.deadline.clone();
+            let response = raw.map(|body| ResponseBody::new(body, None, deadline, bounds.body_idle));
+            return self.plain(response, belonging);
+        }
+        let switched = raw.headers().get(header::UPGRADE).map(|to| to.as_bytes().to_ascii_lowercase());
+        if switched.as_deref() != Some(upgrade.as_bytes()) {
+            return Err(Error::malfunction(format_args!("asked for {upgrade}, the upstream switched to something else")));
+        }
+        let speech = if upgrade == "websocket" { Speech::WebSocket } else { Speech::Bytes };
+        self.carry(upgrade::switched(client, &mut raw), speech, record.take());
+        let mut response = raw.map(|_| Body::empty());
+        response_headers::prepare(response.headers_mut(), belonging);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        response.headers_mut().insert(header::UPGRADE, HeaderValue::from_str(upgrade).map_err(Error::internal)?);
+        Ok(response)
+    }
+
+    /// Starts the relay of an upgraded connection. Its life is its own: it holds no snapshot, so a swap closes nothing.
+    fn carry(
+        self,
+        switched: impl Future<Output = Option<(Upgraded, Upgraded)>> + 'static,
+        speech: Speech,
+        mut record: Option<Box<Record>>,
+    ) {
+        let (worker, slot) = (Rc::clone(self.worker), self.downstream.slot.clone());
+        let (endpoint, lifetime) = (Arc::clone(&self.permit.route().endpoint), self.permit.lifetime());
+        let (activity, live) = (self.activity, self.live);
+        tokio::task::spawn_local(async move {
+            let _held = (worker.upgraded.enter(), slot);
+            let _open = activity.as_ref().map(Activity::open);
+            let Some((client, upstream)) = switched.await else { return };
+            let meter = |moved: Moved| {
+                if let Some(activity) = &activity {
+                    activity.moved(moved.from_client, moved.from_upstream);
+                }
+            };
+            let goodbye = async {
+                match live {
+                    Some(live) => worker.live.watch(&endpoint, lifetime, live).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let idle = worker.upstream.bounds.upgrade_idle;
+            let relayed = relay(TokioIo::new(client), TokioIo::new(upstream), speech, idle, meter, goodbye).await;
+            if let Some(record) = &mut record {
+                record.write(StatusCode::SWITCHING_PROTOCOLS, relayed.moved.from_upstream);
+            }
+        });
+    }
 }

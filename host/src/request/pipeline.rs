@@ -11,7 +11,9 @@ use super::{
     access::{self, Record},
     body::Finish,
     decisions::{self, DecisionSet, Ruling},
-    forward, origin,
+    forward,
+    live::LiveRequest,
+    origin,
     pages::{PageRequest, Pending, Visitor},
     request_headers::REQUEST_ID,
     respond::{self, Reader},
@@ -25,11 +27,15 @@ use crate::{
 };
 
 /// A request that is well-formed.
-pub struct Arrived {
+pub struct Arrived<D> {
     pub parts: Parts,
     pub body: Incoming,
     pub survey: Survey,
     pub request_id: HeaderValue,
+    /// Where its answer may outlast the decision.
+    pub live: Option<LiveRequest<D>>,
+    /// It's no sign of somebody's presence.
+    pub is_poll: bool,
 }
 
 /// What a request asks for.
@@ -134,7 +140,10 @@ async fn serve<D: Decisions>(
     match decisions::decide(&set, &subject, route, record).await? {
         Ruling::Permit(permit) => {
             let placed = forward::Placed::new(key, &permit);
-            let arrived = Arrived { parts, body, survey, request_id: request_id.clone() };
+            let may_last = survey.upgrade.is_some() || wants_events(&parts);
+            let live = may_last.then(|| LiveRequest::new(worker, &parts, &survey, connection, key, &permit)).flatten();
+            let is_poll = settings.polls.iter().any(|poll| poll.matches(parts.method.as_str(), &path[key.rest_at()..]));
+            let arrived = Arrived { parts, body, survey, request_id: request_id.clone(), live, is_poll };
             forward::forward(worker, downstream, &set, arrived, permit, placed, record).await
         }
         Ruling::Challenge(challenge) => Ok(ask(settings, &parts, key, challenge.as_ref(), text(request_id))),
@@ -142,8 +151,14 @@ async fn serve<D: Decisions>(
     }
 }
 
+/// Whether a browser's `EventSource` sent it, or something that does as it does.
+fn wants_events(parts: &Parts) -> bool {
+    let accept = parts.headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+    memchr::memmem::find(accept, b"text/event-stream").is_some()
+}
+
 /// What a plugin may see of a request.
-fn subject<'a>(parts: &'a Parts, survey: &'a Survey, connection: &'a Connection, rest: &'a str) -> Subject<'a> {
+pub fn subject<'a>(parts: &'a Parts, survey: &'a Survey, connection: &'a Connection, rest: &'a str) -> Subject<'a> {
     Subject::Http(HttpSubject {
         method: &parts.method,
         authority: survey.authority(),
@@ -241,7 +256,7 @@ fn text(value: &HeaderValue) -> &str {
 // === impl Key ===
 
 impl Key<'_> {
-    fn find<'t>(&self, routes: &'t RouteTable) -> Option<&'t Arc<Route>> {
+    pub fn find<'t>(&self, routes: &'t RouteTable) -> Option<&'t Arc<Route>> {
         match self {
             Self::Segment { segment, .. } => routes.by_segment(segment),
             Self::Label(label) => routes.by_label(label),

@@ -6,7 +6,10 @@ use std::{net::IpAddr, time::Duration};
 use http::HeaderValue;
 use ipnet::IpNet;
 
-use crate::{config::Config, upstream::Bounds};
+use crate::{
+    config::{Config, Poll},
+    upstream::Bounds,
+};
 
 pub struct Settings {
     /// Scheme, host and port without a slash at the end.
@@ -25,6 +28,7 @@ pub struct Settings {
     pub headers: usize,
     pub target_bytes: usize,
     pub body_bytes: Option<u64>,
+    pub polls: Vec<Poll>,
     trusted: Vec<IpNet>,
 }
 
@@ -62,6 +66,7 @@ impl Settings {
             headers: http.limits.headers,
             target_bytes: http.limits.target_bytes,
             body_bytes: http.limits.body_bytes,
+            polls: config.activity.polls.clone(),
             trusted: http.trusted_proxies.clone(),
             public_origin,
         }

@@ -9,6 +9,7 @@ use super::Settings;
 use crate::{error::Error, route::path};
 
 /// What a request's headers told at first sight.
+#[derive(Clone)]
 pub struct Survey {
     /// `Host`, as sent.
     pub host: HeaderValue,

@@ -8,7 +8,7 @@ use crate::{
     auth::LoginServer,
     clearml::{Client, Error},
     config::Config,
-    discovery::{self, Assembled, Report, clearml::Source, publish::Publisher},
+    discovery::{self, Assembled, Records, Report, clearml::Source, publish::Publisher},
     domain::{
         Credential,
         facts::{Asked, FactSource},
@@ -47,16 +47,21 @@ impl ApiServer {
     pub fn start(
         &self,
         config: &Config,
+        records: Arc<Records>,
         reports: mpsc::Sender<Report>,
         assembled: watch::Receiver<Assembled>,
         metrics: discovery::Metrics,
     ) {
         let Some(clearml) = &config.clearml else { return };
-        let own_hosts = config.tcp.address.iter().cloned().collect();
-        let (source, observed) = Source::new(Arc::clone(&self.client), clearml, own_hosts, reports);
+        let gateway = discovery::clearml::Gateway {
+            tcp_address: config.tcp_address(),
+            static_ports: config.tcp.static_ports.clone(),
+            records: Arc::clone(&records),
+        };
+        let (source, observed) = Source::new(Arc::clone(&self.client), clearml, gateway, reports);
         tokio::task::spawn_local(source.run());
         if clearml.publish {
-            let publisher = Publisher::new(Arc::clone(&self.client), config, metrics);
+            let publisher = Publisher::new(Arc::clone(&self.client), config, records, metrics);
             tokio::task::spawn_local(publisher.run(assembled, observed));
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use tokio::sync::watch;
+
 use crate::{
     domain::{Endpoint, decision::Authentication},
     plugin::{Authenticated, CredentialInputs, Fault, Routed, Subject, Worker},
@@ -29,6 +31,10 @@ impl Decisions for WorkerDecisions {
 
     fn current(&self) -> Option<Moment> {
         Some(Moment { snapshot: self.snapshots.current()?, worker: Rc::clone(&self.worker) })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.snapshots.changes()
     }
 }
 

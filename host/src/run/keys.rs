@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::{Config, KeySet as Configured},
+    discovery::Records,
     plugin::key_set::{KeySet, KeySets, keep_fresh},
 };
 
@@ -49,4 +50,23 @@ pub fn keep_all_fresh(sets: &KeySets) {
     for set in sets.iter().filter(|set| set.refresh().is_some()) {
         tokio::spawn(keep_fresh(Arc::clone(set), client.clone()));
     }
+}
+
+/// The key of the records of leases: made of `login.secret`, or else of the gateway's secret key at the API server, which all
+/// replicas have and which outlives a restart. With neither, leases are forgotten at a restart.
+///
+/// # Errors
+/// When there's no randomness for a secret.
+pub fn records(config: &Config) -> Result<Records, KeySetError> {
+    let clearml = || config.clearml.as_ref()?.secret_key.as_ref();
+    let secret = match config.login.secret.as_ref().or_else(clearml) {
+        Some(secret) => secret.reveal().as_bytes().to_vec(),
+        None => {
+            let mut random = [0; 32];
+            let failed = |_| KeySetError { name: "gateway".into(), why: "the system has no random numbers".into() };
+            aws_lc_rs::rand::fill(&mut random).map_err(failed)?;
+            random.to_vec()
+        }
+    };
+    Ok(Records::new(&config.name, &secret))
 }

@@ -1,10 +1,10 @@
 //! Where discovery meets plugins and the snapshot: the seam that `discovery` asks for.
 
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, collections::HashSet, sync::Arc};
 
 use crate::{
     discovery::Stage,
-    domain::{Candidate, Endpoint, decision::Verdict},
+    domain::{Activities, Candidate, Endpoint, SessionId, decision::Verdict},
     plugin::{Fault, Generation, Kind, PluginSet, Worker},
     route::RouteTable,
     snapshot::{Snapshot, Snapshots},
@@ -14,6 +14,7 @@ use crate::{
 pub struct ControlStage {
     worker: Worker,
     snapshots: Arc<Snapshots>,
+    activities: Arc<Activities>,
     /// The set whose filters have instances here.
     prepared: Cell<Option<Generation>>,
 }
@@ -21,8 +22,8 @@ pub struct ControlStage {
 // === impl ControlStage ===
 
 impl ControlStage {
-    pub fn new(worker: Worker, snapshots: Arc<Snapshots>) -> Self {
-        Self { worker, snapshots, prepared: Cell::new(None) }
+    pub fn new(worker: Worker, snapshots: Arc<Snapshots>, activities: Arc<Activities>) -> Self {
+        Self { worker, snapshots, activities, prepared: Cell::new(None) }
     }
 
     /// Makes instances of a set's filters, and lets go of those of earlier sets.
@@ -44,7 +45,9 @@ impl Stage for ControlStage {
     }
 
     fn swap(&self, plugins: &Arc<PluginSet>, endpoints: &[Arc<Endpoint>]) {
-        let routes = Arc::new(RouteTable::new(endpoints.to_vec()));
+        let sessions: HashSet<&SessionId> = endpoints.iter().map(|endpoint| &endpoint.id.session).collect();
+        self.activities.keep(|session| sessions.contains(session));
+        let routes = Arc::new(RouteTable::new(endpoints.to_vec(), &self.activities));
         self.snapshots.swap(Snapshot { plugins: Arc::clone(plugins), routes });
     }
 }

@@ -1,6 +1,6 @@
 //! What the admin listener shows, gathered from the rooms that know.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use crate::{
     admin::Status,
     admission::AdmissionStatus,
     discovery::Board,
+    domain::{Activities, activity::Used},
     shutdown::{Phase, Shutdown},
     snapshot::Snapshots,
 };
@@ -16,6 +17,7 @@ pub struct GatewayStatus {
     pub board: Arc<Board>,
     pub admission: AdmissionStatus,
     pub snapshots: Arc<Snapshots>,
+    pub activities: Arc<Activities>,
     pub shutdown: Shutdown,
 }
 
@@ -42,7 +44,14 @@ impl Status for GatewayStatus {
     }
 
     fn sessions(&self) -> Value {
-        serde_json::to_value(self.board.status()).unwrap_or_else(|error| json!({"error": error.to_string()}))
+        let mut status = serde_json::to_value(self.board.status()).unwrap_or_else(|error| json!({"error": error.to_string()}));
+        let used: HashMap<String, Used> =
+            self.activities.used().into_iter().map(|(session, used)| (session.to_string(), used)).collect();
+        for session in status["sessions"].as_array_mut().into_iter().flatten() {
+            let used = session["id"].as_str().and_then(|id| used.get(id));
+            session["activity"] = json!(used.copied().unwrap_or_default());
+        }
+        status
     }
 
     fn plugins(&self) -> Value {

@@ -39,11 +39,11 @@ pub struct WorkerError {
 // === impl Workers ===
 
 impl Workers {
-    /// Starts a thread for each of `listeners`. `serve` runs on it, on a runtime of its own, until it returns.
+    /// Starts a thread for each of `listeners`. `serve` runs on it with its number, on a runtime of its own, until it returns.
     pub fn start<L, S, F>(engine: &Arc<Engine>, listeners: Vec<L>, serve: S) -> Result<Self, WorkerError>
     where
         L: Send + 'static,
-        S: Fn(L, Rc<Worker>) -> F + Clone + Send + 'static,
+        S: Fn(usize, L, Rc<Worker>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + 'static,
     {
         let start = |(number, listener)| {
@@ -55,7 +55,7 @@ impl Workers {
                 let worker = Rc::new(Worker::new(engine));
                 let local = LocalSet::new();
                 local.spawn_local(prepare_sets(Rc::clone(&worker), wanted));
-                local.block_on(&runtime, serve(listener, worker));
+                local.block_on(&runtime, serve(number, listener, worker));
             };
             let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(run).map_err(failed)?;
             Ok(Handle { prepare, thread })

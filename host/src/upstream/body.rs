@@ -16,6 +16,7 @@ use hyper::{
 };
 
 use super::{Deadline, Phase, Pool, pool::Address};
+use crate::domain::Activity;
 
 /// A client's body on its way to an upstream.
 pub struct RequestBody {
@@ -26,6 +27,7 @@ pub struct RequestBody {
     idle: Duration,
     response_head: Duration,
     is_refused_trailer: fn(&str) -> bool,
+    activity: Option<Arc<Activity>>,
 }
 
 /// An upstream's body on its way to a client. Once it's read to its end the connection goes back to the pool; dropped before
@@ -66,6 +68,7 @@ impl RequestBody {
         deadline: Arc<Deadline>,
         bounds: &super::Bounds,
         is_refused_trailer: fn(&str) -> bool,
+        activity: Option<Arc<Activity>>,
     ) -> Self {
         let inner = (!inner.is_end_stream()).then_some(inner);
         match inner {
@@ -79,6 +82,7 @@ impl RequestBody {
             idle: bounds.body_idle,
             response_head: bounds.response_head,
             is_refused_trailer,
+            activity,
         }
     }
 
@@ -89,7 +93,7 @@ impl RequestBody {
 
     /// Another empty one, for sending an empty one twice.
     pub(super) fn empty_again(&self) -> Self {
-        Self { inner: None, deadline: self.deadline.clone(), ..*self }
+        Self { inner: None, deadline: self.deadline.clone(), activity: None, ..*self }
     }
 
     fn end(&mut self) {
@@ -123,6 +127,9 @@ impl Body for RequestBody {
                 }
                 let Some(left) = self.left.checked_sub(length) else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
                 self.left = left;
+                if let Some(activity) = &self.activity {
+                    activity.moved(length, 0);
+                }
                 let idle = self.idle;
                 self.deadline.extend(idle);
                 if ended {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use super::{
     Bounds, Deadline, Metrics, Phase, Pool, RequestBody, ResponseBody,
     body::{Broken, Lent},
-    keep_alive,
+    connect,
 };
 use crate::error::{Error, Retry};
 
@@ -142,24 +142,7 @@ impl Upstream {
     }
 
     async fn connect(&self, address: SocketAddr) -> Result<TcpStream, Error> {
-        self.metrics.connects.inc();
-        let outcome = tokio::time::timeout(self.bounds.connect, TcpStream::connect(address)).await;
-        match outcome {
-            Ok(Ok(stream)) => {
-                // A small write that waits for an acknowledgement is a keystroke that lags.
-                let _ = stream.set_nodelay(true);
-                let _ = keep_alive(&stream);
-                Ok(stream)
-            }
-            Ok(Err(error)) => {
-                self.metrics.connect_failures.inc();
-                Err(Error::connect_refused(format_args!("{address}: {error}")))
-            }
-            Err(_) => {
-                self.metrics.connect_failures.inc();
-                Err(Error::connect_timeout())
-            }
-        }
+        connect(address, self.bounds.connect, &self.metrics).await
     }
 
     async fn handshake(

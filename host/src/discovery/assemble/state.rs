@@ -11,6 +11,7 @@ use crate::{
     discovery::{
         candidates::{Found, Rejection},
         dial::{self, DialRules, Host, Refusal},
+        leases::{Claim, Leases},
         status::{self, EndpointState, SessionStatus},
     },
     domain::{Candidate, Endpoint, EndpointId, Protocol, SessionId, SourceKind, decision::Verdict},
@@ -173,16 +174,21 @@ impl State {
         reachable.filter_map(|(key, entry)| place::endpoint(key, entry, &self.holders)).map(Arc::new).collect()
     }
 
+    /// The port that an endpoint had, by a record of this gateway's in its session.
+    pub fn claim(&self, id: &EndpointId) -> Option<Claim> {
+        self.sources.values().find_map(|found| found.claims.get(id)).copied()
+    }
+
     pub fn undecided_sessions(&self) -> BTreeSet<SessionId> {
         let undecided = self.entries.iter().filter(|(_, entry)| entry.waits().is_some());
         undecided.map(|(key, _)| key.0.session.clone()).collect()
     }
 
     /// For people: what became of each candidate.
-    pub fn describe(&self) -> (Vec<SessionStatus>, Vec<Rejection>) {
+    pub fn describe(&self, leases: &Leases) -> (Vec<SessionStatus>, Vec<Rejection>) {
         let mut sessions: Vec<SessionStatus> = Vec::new();
         for (key, entry) in &self.entries {
-            let endpoint = status::endpoint(key, &entry.candidate, self.state_of(entry));
+            let endpoint = status::endpoint(key, &entry.candidate, self.state_of(key, entry, leases));
             match sessions.last_mut().filter(|session| session.id == key.0.session.as_str()) {
                 Some(session) => session.endpoints.push(endpoint),
                 None => sessions.push(status::session(&entry.candidate, endpoint)),
@@ -192,7 +198,7 @@ impl State {
         (sessions, declared.chain(&self.overruled).cloned().collect())
     }
 
-    fn state_of(&self, entry: &Entry) -> EndpointState {
+    fn state_of(&self, key: &Key, entry: &Entry, leases: &Leases) -> EndpointState {
         if let Some(why) = entry.waits() {
             return EndpointState::Waiting { reason: why };
         }
@@ -203,7 +209,12 @@ impl State {
             }
             (_, Place::Refused(refusal)) => EndpointState::Refused { reason: refusal.to_string() },
             (_, Place::At(address)) => match self.holders.address(entry) {
-                Hold::Holds => EndpointState::Routed { upstream: *address },
+                Hold::Holds if key.1 == Protocol::Tcp => match (leases.held().get(&key.0), leases.refused().get(&key.0)) {
+                    (Some(lease), _) => EndpointState::Routed { upstream: *address, listener_port: Some(lease.port) },
+                    (None, Some(refusal)) => EndpointState::Refused { reason: refusal.detail.clone() },
+                    (None, None) => EndpointState::Waiting { reason: "it has no port yet".into() },
+                },
+                Hold::Holds => EndpointState::Routed { upstream: *address, listener_port: None },
                 Hold::HeldBy(other) => {
                     EndpointState::Refused { reason: format!("{address} is held by session {other}, which has another owner") }
                 }

@@ -62,6 +62,17 @@ impl Fake {
     }
 }
 
+/// Nothing is leased.
+struct NoPorts;
+
+impl leases::Ports for NoPorts {
+    fn open(&self, _: u16) -> std::io::Result<()> {
+        unreachable!("no range is configured")
+    }
+
+    fn close(&self, _: u16) {}
+}
+
 /// A running assembler. What is sent to it is dealt with one after the other.
 struct Running {
     fake: Fake,
@@ -75,8 +86,9 @@ impl Running {
         let fake = Fake::default();
         let rules = DialRules::new(crate::config::Dial::default().networks, Vec::new(), Vec::new());
         let resolver = Resolver::new(1, Duration::from_secs(1));
+        let leases = Leases::new(&crate::config::Tcp::default(), Box::new(NoPorts));
         let (assembler, inbox) =
-            Assembler::new(fake.clone(), Arc::new(rules), resolver, sources.iter().copied(), Metrics::default());
+            Assembler::new(fake.clone(), Arc::new(rules), resolver, leases, sources.iter().copied(), Metrics::default());
         let (board, assembled) = (assembler.board(), assembler.assembled());
         tokio::task::spawn_local(assembler.run());
         Self { fake, inbox, board, assembled }
@@ -96,7 +108,7 @@ impl Running {
     }
 
     async fn found(&mut self, source: SourceKind, candidates: &[Candidate]) {
-        self.report(source, Ok(Found { candidates: candidates.to_vec(), rejected: Vec::new() })).await;
+        self.report(source, Ok(Found { candidates: candidates.to_vec(), ..Found::default() })).await;
     }
 
     fn states(&self) -> BTreeMap<String, &'static str> {

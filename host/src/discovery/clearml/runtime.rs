@@ -4,14 +4,23 @@
 //! An endpoint is recognised by its port's key; `_SERVICE` says little, because the default HTTP and the default TCP endpoint
 //! share it. The default endpoint has bare keys, others `<key>__<name>`.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
     clearml::Task,
-    discovery::candidates::{Found, Rejection, describe, is_host_label},
+    discovery::{
+        candidates::{Found, Rejection, describe, is_host_label},
+        leases::{
+            Claim,
+            record::{Read, Records},
+        },
+    },
     domain::{Attributes, Candidate, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Transport, UpstreamPath},
 };
 
@@ -33,6 +42,8 @@ mod ours {
     pub const TLS: &str = "_wicketgate_tls";
     /// A TCP endpoint's port at the gateway.
     pub const LISTEN_PORT: &str = "_wicketgate_listen_port";
+    /// Written by a gateway: the record of the endpoint's lease.
+    pub const LEASE: &str = "_wicketgate_lease";
 }
 
 /// Of one session.
@@ -42,19 +53,31 @@ const MOST_TAGS: usize = 64;
 /// Of names and tags, in characters.
 const LONGEST_TEXT: usize = 200;
 
+/// What the gateway itself has to do with a task.
+pub struct Gateway {
+    /// The name under which it publishes TCP endpoints, in lower case.
+    pub tcp_address: String,
+    /// Ports by the names of static routes.
+    pub static_ports: BTreeMap<String, u16>,
+    pub records: Arc<Records>,
+}
+
 /// Adds what a task asks for.
-pub fn candidates(task: &Task, queues: &[String], own_hosts: &[String], found: &mut Found) {
+pub fn candidates(task: &Task, queues: &[String], gateway: &Gateway, found: &mut Found) {
     let Some(session) = SessionId::parse(&task.id) else {
         found.rejected.push(rejection(&task.id, "", "the task's id isn't 1 to 128 letters, digits, `_` and `-`"));
         return;
     };
-    let asked = Asked { task, session, attributes: attributes(task, queues), own_hosts };
+    let asked = Asked { task, session, attributes: attributes(task, queues), gateway };
     let endpoints = names(&task.runtime);
     for (taken, (protocol, name)) in endpoints.iter().enumerate() {
         let candidate =
             if taken < MOST_ENDPOINTS { asked.candidate(*protocol, name) } else { Err("too many endpoints".to_owned()) };
         match candidate {
-            Ok(candidate) => found.candidates.push(candidate),
+            Ok((candidate, claim)) => {
+                found.claims.extend(claim.map(|claim| (candidate.id.clone(), claim)));
+                found.candidates.push(candidate);
+            }
             Err(reason) => found.rejected.push(rejection(&task.id, name, &reason)),
         }
         if taken == MOST_ENDPOINTS {
@@ -72,7 +95,14 @@ struct Asked<'a> {
     task: &'a Task,
     session: SessionId,
     attributes: Attributes,
-    own_hosts: &'a [String],
+    gateway: &'a Gateway,
+}
+
+/// Where a TCP endpoint is, and the port that it had.
+struct TcpPlace {
+    host: Option<String>,
+    port: u16,
+    claim: Option<Claim>,
 }
 
 /// The endpoints whose port is there, HTTP first.
@@ -90,26 +120,29 @@ fn names(runtime: &Map<String, Value>) -> BTreeSet<(Protocol, &str)> {
 // === impl Asked ===
 
 impl Asked<'_> {
-    fn candidate(&self, protocol: Protocol, name: &str) -> Result<Candidate, String> {
+    fn candidate(&self, protocol: Protocol, name: &str) -> Result<(Candidate, Option<Claim>), String> {
         // `_PORT__` alone would be another default endpoint.
         let well_formed = EndpointName::parse(name).filter(|_| !name.is_empty() || self.has_bare(protocol));
         let parsed = well_formed.ok_or("the endpoint's name isn't 1 to 63 letters, digits, `_` and `-`")?;
-        let (host, port) = match protocol {
-            Protocol::Http => (self.text("_ADDRESS", name), self.port("_PORT", name)?),
-            Protocol::Tcp => self.tcp(name)?,
+        let id = EndpointId { session: self.session.clone(), name: parsed };
+        let TcpPlace { host, port, claim } = match protocol {
+            Protocol::Http => {
+                TcpPlace { host: self.text("_ADDRESS", name).map(str::to_owned), port: self.port("_PORT", name)?, claim: None }
+            }
+            Protocol::Tcp => self.tcp(&id)?,
         };
         let host = host.filter(|host| !host.is_empty()).ok_or("no address")?;
         let mut candidate = Candidate {
             source: SourceKind::Clearml,
-            id: EndpointId { session: self.session.clone(), name: parsed },
+            id,
             protocol,
-            host: host.to_owned(),
+            host,
             port,
             upstream_path: match self.text(ours::UPSTREAM_PATH, name) {
                 Some("keep") => UpstreamPath::Keep,
                 _ => UpstreamPath::Strip,
             },
-            transport: self.transport(name)?,
+            transport: self.transport(protocol, name)?,
             host_label: self.text(ours::HOST_LABEL, name).map(str::to_ascii_lowercase).filter(|label| is_host_label(label)),
             attributes: self.attributes.clone(),
         };
@@ -119,32 +152,56 @@ impl Asked<'_> {
         describe(&mut candidate);
         // As far as it's shown: what's too long or odd for an address is refused by the dial rules.
         candidate.attributes.set("endpoint.address", [shown(&candidate.host)]);
-        Ok(candidate)
+        Ok((candidate, claim))
     }
 
-    /// A gateway overwrites the address of a TCP endpoint with its own; the task's own port is then in a third key.
-    fn tcp(&self, name: &str) -> Result<(Option<&str>, u16), String> {
+    /// A gateway overwrites the address of a TCP endpoint with its own: then the task's own is in that gateway's record. A task
+    /// that was given another address since (its client wrote the whole map again) keeps its port.
+    fn tcp(&self, id: &EndpointId) -> Result<TcpPlace, String> {
+        let name = id.name.as_str();
         let host = self.text("external_address", name);
         let port = self.port("external_tcp_port", name)?;
-        if host.is_some_and(|host| self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))) {
-            return Err("this gateway routes it already, and the task's own address isn't known any more".into());
+        let is_gateways = host.is_some_and(|host| host.eq_ignore_ascii_case(&self.gateway.tcp_address));
+        let record = self.text(ours::LEASE, name).map(|text| self.gateway.records.read(id, text));
+        let routed = self.port("upstream_task_port", name).is_ok_and(|own| own != port);
+        match record {
+            Some(Read::Ours(record)) => {
+                let claim = Some(Claim { port: record.port, since: record.since });
+                Ok(if is_gateways {
+                    TcpPlace { host: Some(record.host), port: record.upstream_port, claim }
+                } else {
+                    TcpPlace { host: host.map(str::to_owned), port, claim }
+                })
+            }
+            Some(Read::Anothers(gateway)) if is_gateways || routed => Err(format!("gateway {gateway} routes it")),
+            _ if is_gateways => Err("this gateway routes it already, and the task's own address isn't known any more".into()),
+            _ if routed => Err("another gateway routes it: its address isn't the task's".into()),
+            _ => Ok(TcpPlace { host: host.map(str::to_owned), port, claim: None }),
         }
-        let own_port = self.port("upstream_task_port", name).ok();
-        if own_port.is_some_and(|own| own != port) {
-            return Err("another gateway routes it: its address isn't the task's".into());
-        }
-        Ok((host, port))
     }
 
     /// A word that isn't known refuses the endpoint: what somebody meant to be encrypted mustn't go in the clear.
-    fn transport(&self, name: &str) -> Result<Transport, String> {
+    fn transport(&self, protocol: Protocol, name: &str) -> Result<Transport, String> {
+        let listen_port = self.value(ours::LISTEN_PORT, name).map(|_| self.port(ours::LISTEN_PORT, name)).transpose()?;
+        let static_port = if protocol == Protocol::Tcp { self.static_port(name)? } else { None };
         Ok(Transport {
             upstream_tls: self.word(ours::UPSTREAM_TLS, name, "off, verify or insecure")?.unwrap_or_default(),
             upstream_http: self.word(ours::UPSTREAM_HTTP, name, "http1 or http2")?.unwrap_or_default(),
             proxy_protocol: self.word(ours::PROXY_PROTOCOL, name, "v1 or v2")?,
             downstream_tls: self.word(ours::TLS, name, "off or terminate")?.unwrap_or_default(),
-            listen_port: self.value(ours::LISTEN_PORT, name).map(|_| self.port(ours::LISTEN_PORT, name)).transpose()?,
+            listen_port: listen_port.or(static_port),
         })
+    }
+
+    /// A static route of a TCP endpoint is a port, by its name or its number. The default endpoints of both protocols share the
+    /// key; it's the one's that `_SERVICE` names.
+    fn static_port(&self, name: &str) -> Result<Option<u16>, String> {
+        if self.text("_SERVICE", name) != Some("EXTERNAL_TCP") {
+            return Ok(None);
+        }
+        let Some(route) = self.text("_ROUTER_ENDPOINT_MODE_PARAM", name).filter(|route| !route.is_empty()) else { return Ok(None) };
+        let port = self.gateway.static_ports.get(route).copied().or_else(|| route.parse().ok().filter(|port| *port != 0));
+        port.map(Some).ok_or_else(|| format!("the static route {} isn't one of tcp.static_ports", shown(route)))
     }
 
     fn word<T: DeserializeOwned>(&self, key: &str, name: &str, expected: &str) -> Result<Option<T>, String> {

@@ -1,7 +1,13 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{Candidate, Protocol, UpstreamPath};
+use crate::{
+    discovery::{
+        Records,
+        leases::{Claim, record::Record},
+    },
+    domain::{Candidate, DownstreamTls, EndpointId, EndpointName, Protocol, Timestamp, UpstreamPath},
+};
 
 fn found(runtime: Value) -> Found {
     let task = json!({
@@ -10,8 +16,16 @@ fn found(runtime: Value) -> Found {
         "created": "2026-07-01T00:00:00Z",
     });
     let mut found = Found::default();
-    runtime::candidates(&Task::parse(task).unwrap(), &["default".to_owned()], &["gate.example".to_owned()], &mut found);
+    runtime::candidates(&Task::parse(task).unwrap(), &["default".to_owned()], &gateway(), &mut found);
     found
+}
+
+fn gateway() -> Gateway {
+    Gateway {
+        tcp_address: "gate.example".into(),
+        static_ports: [("db".to_owned(), 30_001)].into(),
+        records: Arc::new(Records::new("gate", b"secret")),
+    }
 }
 
 fn one(runtime: Value) -> Candidate {
@@ -146,4 +160,76 @@ fn pauses_grow_with_failures_up_to_the_longest_and_differ() {
     assert_eq!(bounds(1), (3000, 6000));
     assert_eq!(bounds(2), (6000, 12_000));
     assert_eq!(bounds(100), (15_000, 30_000));
+}
+
+fn id(name: &str) -> EndpointId {
+    EndpointId { session: SessionId::parse("t1").unwrap(), name: EndpointName::parse(name).unwrap() }
+}
+
+#[test]
+fn a_routed_endpoint_is_where_this_gateways_record_says() {
+    let record = Record { port: 30_007, since: Timestamp(5), host: "10.0.0.7".into(), upstream_port: 10_022 };
+    let text = gateway().records.write(&id(""), &record);
+    let routed = json!({
+        "external_address": "gate.example", "external_tcp_port": 30_007, "upstream_task_port": 10_022, "_wicketgate_lease": text,
+    });
+    let all = found(routed.clone());
+    assert_eq!((all.candidates[0].host.as_str(), all.candidates[0].port), ("10.0.0.7", 10_022));
+    assert_eq!(all.claims[&id("")], Claim { port: 30_007, since: Timestamp(5) });
+
+    // The task was given another address since; the port stays its own.
+    let mut moved = routed.clone();
+    moved["external_address"] = json!("10.0.0.8");
+    moved["external_tcp_port"] = json!("10023");
+    moved["upstream_task_port"] = json!(10_023);
+    let all = found(moved);
+    assert_eq!((all.candidates[0].host.as_str(), all.candidates[0].port), ("10.0.0.8", 10_023));
+    assert_eq!(all.claims.len(), 1);
+
+    // Without a record that is ours nothing is known of where the task is.
+    for record in ["", "v1 gate 30007 5 10.0.0.9 22 AAAA", "v1 other 30007 5 10.0.0.9 22 AAAA"] {
+        let mut forged = routed.clone();
+        forged["_wicketgate_lease"] = json!(record);
+        let all = found(forged);
+        assert!(all.candidates.is_empty() && all.claims.is_empty(), "{all:?}");
+        assert!(all.rejected[0].reason.contains("routes it"), "{all:?}");
+    }
+}
+
+#[test]
+fn a_copied_record_is_no_claim() {
+    let record = Record { port: 30_007, since: Timestamp(5), host: "10.0.0.7".into(), upstream_port: 10_022 };
+    let copied = gateway().records.write(&id("other"), &record);
+    let all = found(json!({"external_address": "10.0.0.9", "external_tcp_port": 22, "_wicketgate_lease": copied}));
+    assert_eq!((all.candidates.len(), all.claims.len()), (1, 0));
+}
+
+#[test]
+fn a_static_route_is_a_port_by_its_name_or_number() {
+    let asked = |route: &str| {
+        found(json!({
+            "_SERVICE__db": "EXTERNAL_TCP", "external_address__db": "10.0.0.7", "external_tcp_port__db": 5432,
+            "_ROUTER_ENDPOINT_MODE__db": "path", "_ROUTER_ENDPOINT_MODE_PARAM__db": route,
+        }))
+    };
+    assert_eq!(asked("db").candidates[0].transport.listen_port, Some(30_001));
+    assert_eq!(asked("30002").candidates[0].transport.listen_port, Some(30_002));
+    assert_eq!(asked("").candidates[0].transport.listen_port, None);
+    assert_eq!(asked("nothing").rejected[0].reason, "the static route nothing isn't one of tcp.static_ports");
+}
+
+#[test]
+fn how_bytes_get_there_is_declared_in_words_that_must_be_known() {
+    let asked = |key: &str, value: Value| {
+        let mut runtime = json!({"external_address": "10.0.0.7", "external_tcp_port": 22});
+        runtime[key] = value;
+        found(runtime)
+    };
+    let transport = |all: Found| all.candidates[0].transport;
+    assert_eq!(transport(asked("_wicketgate_listen_port", json!("30003"))).listen_port, Some(30_003));
+    assert_eq!(transport(asked("_wicketgate_tls", json!("terminate"))).downstream_tls, DownstreamTls::Terminate);
+    for (key, value) in [("_wicketgate_tls", "yes"), ("_wicketgate_proxy_protocol", "v3"), ("_wicketgate_upstream_tls", "verfy")] {
+        let all = asked(key, json!(value));
+        assert!(all.candidates.is_empty() && all.rejected[0].reason.starts_with(key), "{all:?}");
+    }
 }

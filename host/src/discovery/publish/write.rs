@@ -112,8 +112,7 @@ fn is_plain(key: &str) -> bool {
 }
 
 fn holds(runtime: &Map<String, Value>, edit: &RuntimeEdit) -> bool {
-    edit.set.iter().all(|(key, value)| runtime.get(key).and_then(Value::as_str) == Some(value))
-        && !edit.remove.iter().any(|key| runtime.contains_key(key))
+    edit.set.iter().all(|(key, value)| runtime.get(key) == Some(value)) && !edit.remove.iter().any(|key| runtime.contains_key(key))
 }
 
 fn apply(runtime: &mut Map<String, Value>, edit: &RuntimeEdit) {
@@ -121,6 +120,6 @@ fn apply(runtime: &mut Map<String, Value>, edit: &RuntimeEdit) {
         runtime.remove(key);
     }
     for (key, value) in &edit.set {
-        runtime.insert(key.clone(), Value::String(value.clone()));
+        runtime.insert(key.clone(), value.clone());
     }
 }

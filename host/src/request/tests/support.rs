@@ -46,6 +46,10 @@ impl Decisions for Fixed {
     fn current(&self) -> Option<Self> {
         Some(self.clone())
     }
+
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        tokio::sync::watch::channel(0).1
+    }
 }
 
 impl DecisionSet for Fixed {
@@ -169,6 +173,8 @@ impl Setup {
             pages: self.pages,
             metrics: Metrics::default(),
             upstream_metrics: upstream::Metrics::default(),
+            tcp: crate::request::tcp::Tcp::new(&self.config.tcp, Default::default()),
+            live: self.config.live.clone(),
         });
         let worker = Worker::new(gateway, Fixed(fixture.clone()));
         let listener = listener::share("127.0.0.1:0".parse().unwrap()).unwrap();

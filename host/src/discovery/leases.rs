@@ -1,0 +1,328 @@
+//! Which port of the gateway leads to which TCP endpoint. A lease is held for as long as its endpoint is there; afterwards the
+//! port rests, because clients may still have its address.
+//!
+//! Kept by the assembler on the control thread. Nothing is stored: after a restart leases come back by the records that were
+//! written to the sessions (`record`), and ports that nobody claims are chosen by the endpoint's name, so that a gateway whose
+//! sessions stand in a file comes to the same ports again.
+
+pub mod record;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aws_lc_rs::digest;
+use serde::Serialize;
+
+use crate::{
+    config,
+    domain::{Endpoint, EndpointId, Protocol, Timestamp},
+};
+
+/// Opens the gateway's ports; the wiring fills it with the listeners.
+pub trait Ports {
+    /// From now on connections to this port are accepted.
+    ///
+    /// # Errors
+    /// Another program has the port, or the system refuses.
+    fn open(&self, port: u16) -> io::Result<()>;
+
+    fn close(&self, port: u16);
+}
+
+/// One endpoint's port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub port: u16,
+    pub since: Timestamp,
+    pub upstream: SocketAddr,
+}
+
+/// A port that an endpoint had before, by a record of this gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub port: u16,
+    pub since: Timestamp,
+}
+
+/// Every lease, and what rests.
+pub struct Leases {
+    range: Option<config::PortRange>,
+    /// For those who ask for them by name or number.
+    reserved: HashSet<u16>,
+    quarantine: Duration,
+    ports: Box<dyn Ports>,
+    held: BTreeMap<EndpointId, Lease>,
+    holders: HashMap<u16, EndpointId>,
+    resting: HashMap<u16, Rest>,
+    /// Ports that other programs have, and when to try again.
+    foreign: HashMap<u16, Instant>,
+    refused: BTreeMap<EndpointId, Refusal>,
+}
+
+/// Why an endpoint has no port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For the session's owner, who is told no more than that.
+    pub code: &'static str,
+    /// For the operator.
+    pub detail: String,
+}
+
+/// A port after its endpoint's end.
+struct Rest {
+    of: EndpointId,
+    until: Instant,
+}
+
+/// For the status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeaseStatus {
+    pub port: u16,
+    pub session: String,
+    pub endpoint: String,
+    /// Milliseconds since 1970; of the lease's begin.
+    pub since_ms: Option<u64>,
+    /// `held`, or `quarantined` once the endpoint has ended.
+    pub state: &'static str,
+}
+
+const NOT_SERVED: &str = "not-served";
+const WAITING: &str = "waiting";
+
+/// A port that another program has is tried again so often.
+const FOREIGN_RETRY: Duration = Duration::from_secs(30);
+
+// === impl Leases ===
+
+impl Leases {
+    pub fn new(config: &config::Tcp, ports: Box<dyn Ports>) -> Self {
+        Self {
+            range: config.ports,
+            reserved: config.static_ports.values().copied().collect(),
+            quarantine: Duration::from_secs(config.quarantine_s),
+            ports,
+            held: BTreeMap::new(),
+            holders: HashMap::new(),
+            resting: HashMap::new(),
+            foreign: HashMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Gives each TCP endpoint its port and answers those that have one, with all endpoints of other protocols. `claim` says
+    /// what an endpoint had before a restart. Nobody gets a new port before `all_known`: it may be claimed by a session that a
+    /// source hasn't reported yet.
+    pub fn assign(
+        &mut self,
+        endpoints: Vec<Arc<Endpoint>>,
+        all_known: bool,
+        claim: impl Fn(&EndpointId) -> Option<Claim>,
+    ) -> Vec<Arc<Endpoint>> {
+        let now = Instant::now();
+        self.resting.retain(|_, rest| rest.until > now);
+        self.foreign.retain(|_, again| *again > now);
+        self.refused.clear();
+        let asking: BTreeMap<&EndpointId, &Arc<Endpoint>> = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.protocol == Protocol::Tcp)
+            .map(|endpoint| (&endpoint.id, endpoint))
+            .collect();
+        self.end_all_but(&asking, now);
+        let mut new: Vec<(&Arc<Endpoint>, Option<Claim>)> = asking
+            .values()
+            .filter(|endpoint| !self.held.contains_key(&endpoint.id))
+            .map(|endpoint| (*endpoint, claim(&endpoint.id)))
+            .collect();
+        // Who had a port goes before who asks for it, and the later lease before an older one: the older one had ended.
+        new.sort_by_key(|(endpoint, claim)| {
+            let since = claim.map(|claim| claim.since);
+            (std::cmp::Reverse(since), endpoint.transport.listen_port.is_none(), age(endpoint), endpoint.id.clone())
+        });
+        for (endpoint, claim) in new {
+            match self.find(endpoint, claim, all_known, now) {
+                Ok(port) => {
+                    self.resting.remove(&port);
+                    let since = claim.filter(|claim| claim.port == port).map_or_else(Timestamp::now, |claim| claim.since);
+                    tracing::info!(endpoint = %endpoint.id, port, "port leased");
+                    self.holders.insert(port, endpoint.id.clone());
+                    self.held.insert(endpoint.id.clone(), Lease { port, since, upstream: endpoint.upstream });
+                }
+                Err(why) => drop(self.refused.insert(endpoint.id.clone(), why)),
+            }
+        }
+        endpoints.iter().filter_map(|endpoint| self.placed(endpoint)).collect()
+    }
+
+    /// Of those that have one.
+    pub fn held(&self) -> &BTreeMap<EndpointId, Lease> {
+        &self.held
+    }
+
+    /// Why an endpoint has no port.
+    pub fn refused(&self) -> &BTreeMap<EndpointId, Refusal> {
+        &self.refused
+    }
+
+    /// Those about whose port nothing can be said yet.
+    pub fn undecided(&self) -> impl Iterator<Item = &EndpointId> {
+        self.refused.iter().filter(|(_, refusal)| refusal.code == WAITING).map(|(id, _)| id)
+    }
+
+    /// Whether time alone may change something.
+    pub fn waits(&self) -> bool {
+        self.range.is_some() && !self.refused.is_empty()
+    }
+
+    pub fn describe(&self) -> Vec<LeaseStatus> {
+        let status = |port, id: &EndpointId, since, state| LeaseStatus {
+            port,
+            session: id.session.to_string(),
+            endpoint: id.name.as_str().to_owned(),
+            since_ms: since,
+            state,
+        };
+        let held = self.held.iter().map(|(id, lease)| status(lease.port, id, Some(lease.since.0), "held"));
+        let resting = self.resting.iter().map(|(port, rest)| status(*port, &rest.of, None, "quarantined"));
+        let mut all: Vec<LeaseStatus> = held.chain(resting).collect();
+        all.sort_by_key(|lease| lease.port);
+        all
+    }
+
+    /// Ends the leases whose endpoint is gone, or asks for another port now.
+    fn end_all_but(&mut self, asking: &BTreeMap<&EndpointId, &Arc<Endpoint>>, now: Instant) {
+        let ended: Vec<EndpointId> = self
+            .held
+            .iter()
+            .filter(|(id, lease)| {
+                asking.get(id).is_none_or(|endpoint| endpoint.transport.listen_port.is_some_and(|port| port != lease.port))
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ended {
+            let Some(lease) = self.held.remove(&id) else { continue };
+            self.holders.remove(&lease.port);
+            self.ports.close(lease.port);
+            tracing::info!(endpoint = %id, port = lease.port, "lease ended");
+            if !self.quarantine.is_zero() {
+                self.resting.insert(lease.port, Rest { of: id, until: now + self.quarantine });
+            }
+        }
+        for (id, endpoint) in asking {
+            if let Some(lease) = self.held.get_mut(*id) {
+                lease.upstream = endpoint.upstream;
+            }
+        }
+    }
+
+    /// An endpoint as it's routed.
+    fn placed(&self, endpoint: &Arc<Endpoint>) -> Option<Arc<Endpoint>> {
+        if endpoint.protocol != Protocol::Tcp {
+            return Some(Arc::clone(endpoint));
+        }
+        let lease = self.held.get(&endpoint.id)?;
+        Some(Arc::new(Endpoint { listener_port: Some(lease.port), ..(**endpoint).clone() }))
+    }
+
+    fn find(&mut self, endpoint: &Endpoint, claim: Option<Claim>, all_known: bool, now: Instant) -> Result<u16, Refusal> {
+        let Some(range) = self.range else {
+            return Err(Refusal::new(NOT_SERVED, "tcp.ports isn't configured: TCP endpoints aren't served".into()));
+        };
+        if let Some(port) = endpoint.transport.listen_port {
+            if !range.holds(port) && !self.reserved.contains(&port) {
+                let detail = format!("port {port} isn't one of tcp.ports ({} to {})", range.start, range.end);
+                return Err(Refusal::new("port-not-in-range", detail));
+            }
+            self.is_free(port, &endpoint.id)?;
+            let opened = self.open(port, now).map(|()| port);
+            return opened.map_err(|error| Refusal::new("port-taken", format!("port {port}: {error}")));
+        }
+        if let Some(claim) = claim.filter(|claim| range.holds(claim.port) && !self.reserved.contains(&claim.port))
+            && self.is_free(claim.port, &endpoint.id).is_ok()
+            && self.open(claim.port, now).is_ok()
+        {
+            return Ok(claim.port);
+        }
+        if !all_known {
+            let detail = "waiting until every source has been read: another session may have had the port";
+            return Err(Refusal::new(WAITING, detail.into()));
+        }
+        for port in self.order(range, &endpoint.id) {
+            let may_have = !self.reserved.contains(&port) && !self.foreign.contains_key(&port);
+            if may_have && self.is_free(port, &endpoint.id).is_ok() && self.open(port, now).is_ok() {
+                return Ok(port);
+            }
+        }
+        Err(self.exhausted(range))
+    }
+
+    /// The port that it had last, then all from one that its name leads to.
+    fn order(&self, range: config::PortRange, id: &EndpointId) -> impl Iterator<Item = u16> + use<> {
+        let before = self.resting.iter().find(|(_, rest)| rest.of == *id).map(|(port, _)| *port);
+        let size = range.size();
+        // The same in every release.
+        let digest = digest::digest(&digest::SHA256, id.segment().as_bytes());
+        let first = digest.as_ref().iter().take(4).fold(0, |number, byte| number << 8 | usize::from(*byte)) % size;
+        let all = (0..size).filter_map(move |step| u16::try_from(usize::from(range.start) + (first + step) % size).ok());
+        before.into_iter().chain(all)
+    }
+
+    /// Whether nobody else has it. The error says who.
+    fn is_free(&self, port: u16, id: &EndpointId) -> Result<(), Refusal> {
+        if let Some(holder) = self.holders.get(&port) {
+            return Err(Refusal::new("port-taken", format!("port {port} is leased to session {}", holder.session)));
+        }
+        match self.resting.get(&port) {
+            Some(rest) if rest.of != *id => {
+                let detail = format!("port {port} rests after its last session for {} s", self.quarantine.as_secs());
+                Err(Refusal::new("port-taken", detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, port: u16, now: Instant) -> io::Result<()> {
+        self.ports.open(port).inspect_err(|error| {
+            if self.foreign.insert(port, now + FOREIGN_RETRY).is_none() {
+                tracing::warn!(port, %error, "a port of tcp.ports can't be listened on: it's passed over");
+            }
+        })
+    }
+
+    fn exhausted(&self, range: config::PortRange) -> Refusal {
+        let within = |port: &u16| range.holds(*port);
+        let detail = format!(
+            "no port is free: of {} in tcp.ports {} are leased, {} rest after their last session, {} are other programs'",
+            range.size(),
+            self.holders.keys().filter(|port| within(port)).count(),
+            self.resting.keys().filter(|port| within(port)).count(),
+            self.foreign.keys().filter(|port| within(port)).count()
+        );
+        Refusal::new("no-port-free", detail)
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    fn new(code: &'static str, detail: String) -> Self {
+        Self { code, detail }
+    }
+
+    /// Whether the session's owner should know: not where another gateway may serve it.
+    pub fn is_published(&self) -> bool {
+        !matches!(self.code, NOT_SERVED | WAITING)
+    }
+}
+
+/// Older sessions first, so that each start comes to the same result.
+fn age(endpoint: &Endpoint) -> String {
+    endpoint.attributes.first("session.created").unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

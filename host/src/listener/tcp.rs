@@ -1,0 +1,102 @@
+//! One connection to a leased port, up to where it's handed to the pipeline: counted, told who the client is by a PROXY header
+//! where a trusted peer sends one, and out of TLS where the endpoint asks for that. All of it within one deadline, so that a
+//! client that says nothing holds its place for no longer.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tokio::net::TcpStream;
+
+use super::{http::prepare, proxy_protocol};
+use crate::{
+    config,
+    domain::DownstreamTls,
+    plugin::Connection,
+    request::{
+        Decisions, Worker,
+        tcp::{self, Arrived},
+    },
+};
+
+/// What the configuration says about entering by a leased port.
+#[derive(Clone)]
+pub struct Doors {
+    proxies: Vec<IpNet>,
+    handshake: Duration,
+}
+
+/// Why a connection ended before anybody could decide about it.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    ProxyProtocol(#[from] proxy_protocol::Error),
+    #[error("the endpoint asks for TLS, and no certificate is configured (tls.certificates)")]
+    NoCertificate,
+    #[error("nothing leads anywhere from this port")]
+    NoRoute,
+}
+
+// === impl Doors ===
+
+impl Doors {
+    pub fn new(config: &config::Tcp) -> Self {
+        Self { proxies: config.proxy_protocol_from.clone(), handshake: Duration::from_millis(config.timeouts.handshake_ms) }
+    }
+
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(&peer))
+    }
+}
+
+/// Takes a connection in, or closes it where there are too many.
+pub fn enter<D: Decisions>(worker: &Rc<Worker<D>>, doors: &Rc<Doors>, stream: TcpStream, peer: SocketAddr, port: u16) {
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let metrics = &worker.gateway.tcp.metrics;
+    metrics.accepted.inc();
+    let Some(place) = worker.gateway.tcp.places.take() else {
+        metrics.refused("too-many");
+        return;
+    };
+    prepare(&stream);
+    let (worker, doors) = (Rc::clone(worker), Rc::clone(doors));
+    tokio::task::spawn_local(async move {
+        let _place = place;
+        let _open = worker.upgraded.enter();
+        let welcomed = tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port)).await;
+        match welcomed {
+            Ok(Ok(arrived)) => tcp::carry(&worker, arrived).await,
+            Ok(Err(error)) => {
+                worker.gateway.tcp.metrics.refused("handshake");
+                tracing::info!(target: "access", client = %peer.ip(), port, %error, "TCP connection refused");
+            }
+            Err(_) => {
+                worker.gateway.tcp.metrics.refused("handshake");
+                tracing::info!(target: "access", client = %peer.ip(), port, "TCP connection refused: its handshake took too long");
+            }
+        }
+    });
+}
+
+async fn welcome<D: Decisions>(
+    worker: &Rc<Worker<D>>,
+    doors: &Doors,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    port: u16,
+) -> Result<Arrived<TcpStream>, Refused> {
+    let mut client = peer;
+    if doors.is_proxy(peer.ip()) {
+        client = proxy_protocol::read(&mut stream).await?.unwrap_or(peer);
+    }
+    let set = worker.decisions.current().ok_or(Refused::NoRoute)?;
+    let route = crate::request::DecisionSet::routes(&set).by_port(port).ok_or(Refused::NoRoute)?;
+    if route.endpoint.transport.downstream_tls == DownstreamTls::Terminate {
+        return Err(Refused::NoCertificate);
+    }
+    let connection = Connection { client: client.ip(), listener_port: port, tls_name: None, client_certificate: None };
+    Ok(Arrived { stream, client, connection })
+}
