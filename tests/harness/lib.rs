@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 pub mod browser;
+pub mod cache;
+pub mod certificates;
 pub mod clearml;
 pub mod client;
 pub mod gateway;
@@ -16,6 +18,7 @@ pub mod server;
 pub mod upstream;
 
 pub use browser::Browser;
+pub use certificates::Certificate;
 pub use clearml::Clearml;
 pub use client::{Client, Reply};
 pub use gateway::Gateway;

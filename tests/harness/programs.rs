@@ -1,6 +1,7 @@
 //! Real programs as peers: found or asked for by the name of their package, each with a directory of its own, a bounded life
 //! and an end by its own process id.
 
+pub mod h2spec;
 pub mod redis;
 pub mod ssh;
 
