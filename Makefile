@@ -20,9 +20,10 @@ demo: build
 test: build
 	@tests/run
 
-# A request through the gateway beside nginx, then single decisions.
+# A request through the gateway beside nginx, TCP beside HAProxy, then single decisions.
 bench: build
 	@tests/bench/run
+	@tests/bench/tcp
 	@$(CARGO) bench --locked --workspace --bench decisions
 
 lint: toolchain

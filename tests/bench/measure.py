@@ -93,26 +93,43 @@ def load(port, seconds, core):
     return int(requests[1])
 
 
-def sample(peer, origin, seconds, core):
-    """One peer's turn; the others are stopped."""
+@dataclasses.dataclass
+class Turn:
+    amount: float  # whatever was counted
+    used_ns: int  # by the proxy's process
+    wall_s: float
+    others: float  # cores that processes of others had meanwhile
+
+
+def watched(peer, sources, act):
+    """What came of one peer's turn; the other peers are stopped. `sources` are the running processes behind it."""
     peer.go_on()
-    proxy, source = peer.process.pid, origin.process.pid
-    before, source_before = thread_ns(proxy), thread_ns(source)
+    proxy, behind = peer.process.pid, [source.process.pid for source in sources]
+    before, behind_before = thread_ns(proxy), [thread_ns(pid) for pid in behind]
     own, machine, began = own_ns(), machine_ns(), time.monotonic()
-    requests = load(peer.port, seconds, core)
+    amount = act()
     wall, used = time.monotonic() - began, since(before, proxy)
-    others = machine_ns() - machine - (own_ns() - own) - since(source_before, source) - used
+    ours = used + own_ns() - own + sum(since(old, pid) for old, pid in zip(behind_before, behind))
+    others = max(machine_ns() - machine - ours, 0.0) / 1e9 / wall
     peer.stop()
-    return Sample(requests, used / requests / 1e3, requests / wall, used / 1e9 / wall, max(others, 0.0) / 1e9 / wall)
+    return Turn(amount, used, wall, others)
 
 
-def rounds(peers, origin, count, seconds, core, told):
+def sample(peer, origin, seconds, core):
+    """Requests of one turn."""
+    turn = watched(peer, [origin], lambda: load(peer.port, seconds, core))
+    return Sample(
+        turn.amount, turn.used_ns / turn.amount / 1e3, turn.amount / turn.wall_s, turn.used_ns / 1e9 / turn.wall_s, turn.others
+    )
+
+
+def rounds(peers, take, count, told):
     """`count` rounds of all peers in turn, after one that isn't counted; samples by the peer's name."""
     for peer in peers:
         peer.stop()
     samples = {peer.name: [] for peer in peers}
     for turn in range(count + 1):
-        latest = {peer.name: sample(peer, origin, seconds, core) for peer in peers}
+        latest = {peer.name: take(peer) for peer in peers}
         told(turn, latest)
         for name, one in latest.items():
             samples[name].extend([one] if turn else [])

@@ -32,9 +32,27 @@ class Unready(Exception):
     """Why nothing can be measured, in a sentence for whoever started this."""
 
 
-def install_missing():
+def cores():
+    """One for the proxy, one for load and origin."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        raise Unready(f"found {len(usable)} usable core, expected two: one for the proxy, one for load and origin")
+    return usable[:2]
+
+
+def end_all_on_signals():
+    """As an exception, so that everything that was started is ended."""
+
+    def ended(number, _frame):
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ended)
+
+
+def install_missing(needed):
     """Installs the packages that are missing, where that is allowed."""
-    missing = [package for what, package in NEEDED if not (shutil.which(what) if isinstance(what, str) else what.exists())]
+    missing = [package for what, package in needed if not (shutil.which(what) if isinstance(what, str) else what.exists())]
     if not missing:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
@@ -61,15 +79,19 @@ class Peer:
         deadline, found = time.monotonic() + START_S, "nothing"
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                status, body = traffic.ask(self.port, traffic.headers(f"127.0.0.1:{self.port}", traffic.token()))
-                if status == 200 and body == traffic.BODY:
+                found = self.fault()
+                if found is None:
                     return
-                found = f"status {status}"
             except OSError as error:
                 found = str(error)
             time.sleep(0.05)
         ended = f"ended with status {self.process.returncode}" if self.process.poll() is not None else f"answered: {found}"
         raise Unready(f"{self.title} isn't ready; it {ended}. Its log:\n{self.tail()}")
+
+    def fault(self):
+        """What it answers in place of the origin's page; None when it's ready."""
+        status, body = traffic.ask(self.port, traffic.headers(f"127.0.0.1:{self.port}", traffic.token()))
+        return None if status == 200 and body == traffic.BODY else f"status {status}"
 
     def tail(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
@@ -147,17 +169,22 @@ class Stage:
             "DIR": self.folder, "ORIGIN_PORT": self.origin_port, "SECRET_FILE": self.folder / "secret",
             "SESSION": traffic.SESSION, "COOKIE": traffic.COOKIE,
         }
-        text = (CONFIGS / template).read_text()
-        for place, value in places.items():
-            text = text.replace(f"@{place}@", str(value))
-        (self.folder / name).write_text(text)
-        return self.folder / name
+        return filled(template, self.folder / name, places)
 
     def _start(self, name, title, command, port, core):
         peer = Peer(name, title, command, port, core, self.folder / f"{name}.out")
         self.started.append(peer)
         peer.wait_until_ready()
         return peer
+
+
+def filled(template, file, places):
+    """Writes a configuration from `configs/` with values in its places."""
+    text = (CONFIGS / template).read_text()
+    for place, value in places.items():
+        text = text.replace(f"@{place}@", str(value))
+    file.write_text(text)
+    return file
 
 
 def start(core, command, out, error, text=False):

@@ -15,12 +15,16 @@ MOST_OTHERS = 0.1
 GOALS = [("warm", "nginx", 1.35), ("warm", "lua", 0.60)]
 
 
+def hardware():
+    cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo", encoding="utf-8").read())
+    return f"- {time.strftime('%Y-%m-%d')}, {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
 def machine(gateway):
     """What it ran on, for the reader who compares."""
-    cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo", encoding="utf-8").read())
     versions = [said("nginx", "-v"), said("wrk", "--version").split(" [")[0], said(gateway, "--version") if gateway else ""]
     return [
-        f"- {time.strftime('%Y-%m-%d')}, {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
+        hardware(),
         f"- {'; '.join(version for version in versions if version)}",
         f"- {CONNECTIONS} connections, keep-alive, closed loop; 14 request headers, a token of {len(traffic.token())} bytes, "
         f"an answer of {len(traffic.BODY)} bytes",

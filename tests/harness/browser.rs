@@ -3,9 +3,8 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::{Mutex, Once, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,10 +12,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Client, PATIENCE, eventually};
-
-const CHROMIUM: &str = "/usr/bin/chromium";
-const DRIVER: &str = "/usr/bin/chromedriver";
+use crate::{Client, PATIENCE, eventually, programs::need};
 
 /// What WebDriver calls the one member of an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -37,11 +33,11 @@ pub struct Browser {
 
 impl Browser {
     /// # Panics
-    /// When there's no browser and none can be installed: a test that needs it can't be passed over.
+    /// When there's no browser: a test that needs it can't be passed over.
     pub async fn start() -> Self {
-        tokio::task::spawn_blocking(install_where_absent).await.unwrap();
+        let (chromium, driver) = (need("chromium", "chromium"), need("chromedriver", "chromium-driver"));
         let profile = tempfile::tempdir().unwrap();
-        let mut driver = Command::new(DRIVER)
+        let mut driver = Command::new(driver)
             .arg("--port=0")
             .env("HOME", profile.path())
             .stdin(Stdio::null())
@@ -66,7 +62,7 @@ impl Browser {
             "--window-size=1200,800".into(),
             format!("--user-data-dir={}", browser._profile.path().join("profile").display()),
         ];
-        let options = json!({"binary": CHROMIUM, "args": arguments});
+        let options = json!({"binary": chromium, "args": arguments});
         let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
         let made = browser.call(http::Method::POST, "/session", wanted).await;
         browser.session = made["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {made}")).to_owned();
@@ -165,33 +161,5 @@ fn port_of(driver: &mut Child) -> u16 {
             return port;
         }
     }
-    panic!("{DRIVER} ended: {said}");
-}
-
-/// One installation at a time by this process, and one attempt.
-fn install_where_absent() {
-    static ATTEMPT: Once = Once::new();
-    static FAILURE: Mutex<Option<String>> = Mutex::new(None);
-    ATTEMPT.call_once(|| *FAILURE.lock().unwrap() = install().err());
-    let failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(failure) = failure {
-        panic!("the tests in a browser need Debian's packages chromium and chromium-driver: {failure}");
-    }
-}
-
-fn install() -> Result<(), String> {
-    let missing: Vec<_> = [CHROMIUM, DRIVER].map(PathBuf::from).into_iter().filter(|program| !program.exists()).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let install = ["install", "--yes", "--no-install-recommends", "chromium", "chromium-driver", "fonts-dejavu-core"];
-    for arguments in [&["update"][..], &install] {
-        let run = Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).output();
-        let output = run.map_err(|error| format!("{missing:?} not there, and apt-get can't be run: {error}"))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{missing:?} not there, and apt-get {}: {}\n{said}", arguments.join(" "), output.status));
-        }
-    }
-    Ok(())
+    panic!("chromedriver ended: {said}");
 }

@@ -1,23 +1,30 @@
-//! What integration tests share: a fake of the ClearML API server, upstreams that behave and misbehave, directories as the
-//! kubelet mounts them, and the real gateway as a process. It doesn't know the gateway's crate.
+//! What integration tests share: a fake of the ClearML API server, upstreams that behave and misbehave, real programs as peers,
+//! directories as the kubelet mounts them, and the real gateway as a process. It doesn't know the gateway's crate.
 
 // Whatever goes wrong here fails the test that called it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 pub mod browser;
+pub mod cache;
+pub mod certificates;
 pub mod clearml;
 pub mod client;
 pub mod gateway;
 pub mod mount;
+pub mod ports;
+pub mod programs;
 pub mod python;
 pub mod server;
 pub mod upstream;
 
 pub use browser::Browser;
+pub use certificates::Certificate;
 pub use clearml::Clearml;
 pub use client::{Client, Reply};
 pub use gateway::Gateway;
 pub use mount::ConfigMap;
+pub use ports::PortRange;
+pub use programs::{OpenSsh, Redis};
 pub use upstream::Upstream;
 
 use std::time::Duration;

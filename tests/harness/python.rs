@@ -1,10 +1,12 @@
-//! Python packages from PyPI, each version in an environment of its own outside the checkout, made when it's absent.
+//! Python packages from PyPI, each choice of them in an environment of its own outside the checkout, made when it's absent.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
 };
+
+use crate::cache;
 
 /// One environment at a time is made by this process.
 static MAKING: Mutex<()> = Mutex::new(());
@@ -14,24 +16,27 @@ static MAKING: Mutex<()> = Mutex::new(());
 /// # Panics
 /// When Python or the package can't be had: a test that needs it can't be passed over.
 pub fn with_package(package: &str, version: &str) -> PathBuf {
+    with_packages(&[(package, version)])
+}
+
+/// The same with several.
+pub fn with_packages(packages: &[(&str, &str)]) -> PathBuf {
     let _one = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let directory = cache().join(format!("venv-{package}-{version}"));
+    let name = packages.iter().fold("venv".to_owned(), |name, (package, version)| format!("{name}-{package}-{version}"));
+    let directory = cache::directory().join(name);
     let (python, made) = (directory.join("bin/python"), directory.join("complete"));
     if made.exists() && python.exists() {
         return python;
     }
     let _ = std::fs::remove_dir_all(&directory);
-    std::fs::create_dir_all(cache()).unwrap();
     run(Path::new("python3"), &["-m", "venv", directory.to_str().unwrap()]);
-    run(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &format!("{package}=={version}")]);
+    let wanted: Vec<String> = packages.iter().map(|(package, version)| format!("{package}=={version}")).collect();
+    let wanted = wanted.iter().map(String::as_str);
+    let install: Vec<&str> = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"].into_iter().chain(wanted).collect();
+    run(&python, &install);
     // Only now: what was interrupted is made again.
     std::fs::write(made, "").unwrap();
     python
-}
-
-fn cache() -> PathBuf {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    base.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME isn't set")).join(".cache")).join("wicketgate")
 }
 
 fn run(program: &Path, arguments: &[&str]) {

@@ -2,6 +2,8 @@
 
 mod failures;
 mod sdk;
+mod task;
+mod tcp;
 mod write_back;
 
 use serde_json::json;

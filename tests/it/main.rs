@@ -8,3 +8,4 @@ mod demo;
 mod jupyter;
 mod plugins;
 mod site;
+mod tcp;
