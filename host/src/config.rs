@@ -13,10 +13,12 @@ mod legacy;
 mod load;
 mod log;
 mod login;
+mod pem;
 mod plugins;
 mod rules;
 mod secret;
 mod tcp;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -35,9 +37,11 @@ pub use self::{
     load::{Loaded, load, parse},
     log::{Log, LogFormat},
     login::{Login, SameSite, User},
+    pem::{FileError, PemFile},
     plugins::{DecisionCache, Plugins},
     secret::Secret,
     tcp::{PortRange, Tcp, TcpLimits, TcpTimeouts},
+    tls::{CertificateFiles, ClientCertificates, Tls},
 };
 
 /// Everything that can be configured. Each section documents its own keys; `host/README.md` lists them all.
@@ -61,6 +65,7 @@ pub struct Config {
     pub discovery: Discovery,
     pub login: Login,
     pub tcp: Tcp,
+    pub tls: Tls,
 }
 
 impl Default for Config {
@@ -78,6 +83,7 @@ impl Default for Config {
             discovery: Discovery::default(),
             login: Login::default(),
             tcp: Tcp::default(),
+            tls: Tls::default(),
         }
     }
 }

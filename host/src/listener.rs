@@ -4,9 +4,11 @@
 pub mod bind;
 mod connection;
 pub mod http;
+pub mod tls;
 
 pub use self::{
     bind::{BindError, probe, share},
-    http::{Drain, serve_worker},
+    http::{Drain, Sockets, serve_worker},
+    tls::Tls,
 };
 pub use crate::request::Slots;

@@ -5,6 +5,7 @@ mod clearml;
 mod decisions;
 mod keys;
 mod plugin_metrics;
+mod sockets;
 mod stage;
 mod status;
 mod workers;
@@ -25,7 +26,9 @@ use tokio::{
     time::Instant,
 };
 
-use self::{clearml::ApiServer, decisions::WorkerDecisions, stage::ControlStage, status::GatewayStatus, workers::Workers};
+use self::{
+    clearml::ApiServer, decisions::WorkerDecisions, sockets::Bound, stage::ControlStage, status::GatewayStatus, workers::Workers,
+};
 use crate::{
     admin::{self, Admin, Status},
     admission::{self, Activate, Admission, AdmissionStatus, Loader},
@@ -34,7 +37,7 @@ use crate::{
     demo,
     discovery::{self, Assembler, Board, NewPlugins, dial::DialRules, dial::Resolver},
     domain::SourceKind,
-    listener::{self, Drain, Slots},
+    listener::{self, Drain, Slots, Tls},
     plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, key_set::KeySet},
     request::{self, Gateway, Settings},
     shutdown,
@@ -95,18 +98,23 @@ pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
     let manifest = config.plugins.directory.as_ref().map(|directory| directory.join("plugins.yaml"));
     let wanted = [("plugins.directory", manifest), ("discovery.file", config.discovery.file.clone())];
     let missing = wanted.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)));
-    Ok(missing.map(|(key, path)| format!("{key}: there is no {}", path.display())).collect())
+    let mut notices: Vec<_> = missing.map(|(key, path)| format!("{key}: there is no {}", path.display())).collect();
+    config.tls.extra_authorities()?;
+    notices.extend(Tls::check(&config.tls)?);
+    Ok(notices)
 }
 
 async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
     let (trigger, mut stop) = shutdown::channel();
     let signals = tokio::task::spawn_local(shutdown::signals()?.advance(trigger));
     let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let mut registry = telemetry::registry();
+    let tls = sockets::tls(&config.tls, &mut registry)?;
     let address = listener::probe(config.http.listen).map_err(|error| format!("http.listen: {error}"))?;
-    let sockets = (0..workers).map(|_| listener::share(address)).collect::<Result<Vec<_>, _>>()?;
+    let secure = config.tls.listen.map(listener::probe).transpose().map_err(|error| format!("tls.listen: {error}"))?;
+    let sockets = (0..workers).map(|_| Bound::new(address, secure, tls.as_ref())).collect::<Result<Vec<_>, _>>()?;
     let admin_listener = admin::bind(config.admin.listen).await?;
 
-    let mut registry = telemetry::registry();
     let engine = Arc::new(Engine::new(&config.plugins, workers)?);
     let snapshots = Arc::new(Snapshots::default());
     let mint = Arc::new(Mint::new(config)?);
@@ -123,14 +131,15 @@ async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() ->
     });
     let (drain, draining) = watch::channel(Drain::default());
     let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, draining)?);
-    let (board, discovery) = start_discovery(config, address, &engine, &snapshots, api.as_ref(), &mut registry).await;
+    let own_ports = vec![address.port(), config.admin.listen.port()].into_iter().chain(secure.map(|secure| secure.port()));
+    let (board, discovery) = start_discovery(config, own_ports.collect(), &engine, &snapshots, api.as_ref(), &mut registry).await;
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
     let status: Arc<dyn Status> = Arc::new(GatewayStatus { board, admission, snapshots, shutdown: stop.clone() });
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
 
-    tracing::info!(%address, admin = %config.admin.listen, workers = workers.count(), "listening");
+    tracing::info!(%address, secure = secure.map(tracing::field::display), admin = %config.admin.listen, workers = workers.count(), "listening");
     tokio::select! {
         () = ready(&status) => {
             tracing::info!("ready");
@@ -163,7 +172,7 @@ fn demo_port(address: SocketAddr, option: &str) -> Result<SocketAddr, Failure> {
 /// Starts the sources and the assembler. Answers its board, and where plugin sets are handed in.
 async fn start_discovery(
     config: &Config,
-    address: SocketAddr,
+    own_ports: Vec<u16>,
     engine: &Arc<Engine>,
     snapshots: &Arc<Snapshots>,
     api: Option<&ApiServer>,
@@ -171,7 +180,6 @@ async fn start_discovery(
 ) -> (Arc<Board>, mpsc::Sender<NewPlugins<PluginSet>>) {
     let sources =
         api.iter().map(|_| SourceKind::Clearml).chain(config.discovery.file.iter().map(|_| SourceKind::File)).collect::<Vec<_>>();
-    let own_ports = vec![address.port(), config.admin.listen.port()];
     let rules = Arc::new(DialRules::new(config.discovery.dial.networks.clone(), own_ports, clearml::addresses(config).await));
     let stage = ControlStage::new(plugin::Worker::new(Arc::clone(engine)), Arc::clone(snapshots));
     let resolver = Resolver::new(RESOLUTIONS, RESOLUTION_TIMEOUT);
@@ -256,18 +264,18 @@ fn start_workers(
     engine: &Arc<Engine>,
     snapshots: &Arc<Snapshots>,
     gateway: Arc<Gateway>,
-    sockets: Vec<std::net::TcpListener>,
+    sockets: Vec<Bound>,
     draining: watch::Receiver<Drain>,
 ) -> Result<Workers, Failure> {
     let slots = Slots::new(gateway.settings.connections);
     let snapshots = Arc::clone(snapshots);
-    let serve = move |socket: std::net::TcpListener, worker: Rc<plugin::Worker>| {
+    let serve = move |sockets: Bound, worker: Rc<plugin::Worker>| {
         let decisions = WorkerDecisions { snapshots: Arc::clone(&snapshots), worker };
         let worker = request::Worker::new(Arc::clone(&gateway), decisions);
         let (slots, draining) = (slots.clone(), draining.clone());
         async move {
-            match tokio::net::TcpListener::from_std(socket) {
-                Ok(listener) => listener::serve_worker(worker, listener, slots, draining).await,
+            match sockets.open() {
+                Ok(sockets) => listener::serve_worker(worker, sockets, slots, draining).await,
                 Err(error) => tracing::error!(%error, "a worker's listener can't be used"),
             }
         }

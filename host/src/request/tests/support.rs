@@ -176,7 +176,12 @@ impl Setup {
         let (drain, drained) = watch::channel(Drain::Not);
         let slots = Slots::new(self.config.http.limits.connections);
         let listener = TcpListener::from_std(listener).unwrap();
-        let serving = tokio::task::spawn_local(listener::serve_worker(worker.clone(), listener, slots, drained));
+        let serving = tokio::task::spawn_local(listener::serve_worker(
+            worker.clone(),
+            listener::Sockets::new(listener, None),
+            slots,
+            drained,
+        ));
         Running { address, fixture, worker, drain, serving }
     }
 }
