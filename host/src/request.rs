@@ -44,6 +44,7 @@ pub struct Gateway {
     pub pages: Arc<dyn OwnPages>,
     pub metrics: Metrics,
     pub upstream_metrics: upstream::Metrics,
+    pub upstream_tls: Arc<upstream::Tls>,
 }
 
 /// What one worker thread has of its own.
@@ -63,7 +64,8 @@ impl<D: Decisions> Worker<D> {
         let settings = &gateway.settings;
         let metrics = gateway.upstream_metrics.clone();
         let upgraded = upgrade::Open::new(metrics.upgrades.clone());
-        let upstream = Upstream::new(settings.bounds, metrics, settings.head_bytes, settings.headers);
+        let tls = gateway.upstream_tls.clone();
+        let upstream = Upstream::new(settings.bounds, tls, metrics, settings.head_bytes, settings.headers);
         Rc::new(Self { decisions, upstream, upgraded, identities: identity::Known::default(), gateway })
     }
 }

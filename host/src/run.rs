@@ -99,7 +99,7 @@ pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
     let wanted = [("plugins.directory", manifest), ("discovery.file", config.discovery.file.clone())];
     let missing = wanted.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)));
     let mut notices: Vec<_> = missing.map(|(key, path)| format!("{key}: there is no {}", path.display())).collect();
-    config.tls.extra_authorities()?;
+    upstream::Tls::new(config.tls.extra_authorities()?)?;
     notices.extend(Tls::check(&config.tls)?);
     Ok(notices)
 }
@@ -118,7 +118,8 @@ async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() ->
     let engine = Arc::new(Engine::new(&config.plugins, workers)?);
     let snapshots = Arc::new(Snapshots::default());
     let mint = Arc::new(Mint::new(config)?);
-    let api = ApiServer::new(config)?;
+    let authorities = config.tls.extra_authorities()?;
+    let api = ApiServer::new(config, &authorities)?;
     let plugins = Plugins::new(config, &engine, &mint, api.as_ref())?;
 
     let pages = Pages::new(config, Arc::clone(&mint), api.as_ref().map(ApiServer::login));
@@ -128,6 +129,7 @@ async fn serve(config: &Config, may_take: Duration, once_ready: impl FnOnce() ->
         pages: Arc::new(pages),
         metrics: request::Metrics::register(&mut registry),
         upstream_metrics: upstream::Metrics::register(&mut registry),
+        upstream_tls: Arc::new(upstream::Tls::new(authorities)?),
     });
     let (drain, draining) = watch::channel(Drain::default());
     let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, draining)?);
@@ -207,7 +209,7 @@ struct Plugins {
 impl Plugins {
     fn new(config: &Config, engine: &Arc<Engine>, mint: &Mint, api: Option<&ApiServer>) -> Result<Self, Failure> {
         let key_sets = Arc::new(keys::key_sets(config, gateway_keys(mint)?)?);
-        keys::keep_all_fresh(&key_sets);
+        keys::keep_all_fresh(&key_sets, &config.tls.extra_authorities()?)?;
         let context = DecisionContext {
             facts: Facts::new(api.map(ApiServer::facts), tokio::runtime::Handle::current()),
             hosts: known_hosts(config),

@@ -2,9 +2,12 @@
 //! knows addresses and messages, and nothing of plugins, routes or identities.
 
 pub mod body;
+pub mod connect;
 pub mod deadline;
 pub mod http;
+pub mod peer;
 pub mod pool;
+pub mod tls;
 pub mod upgrade;
 
 use std::time::Duration;
@@ -16,9 +19,12 @@ use prometheus_client::{
 
 pub use self::{
     body::{RequestBody, ResponseBody},
+    connect::{Connector, Stream},
     deadline::{Deadline, Phase},
     http::Upstream,
+    peer::Peer,
     pool::Pool,
+    tls::Tls,
 };
 use crate::config;
 
@@ -82,7 +88,7 @@ impl Metrics {
         registry.register("upstream_connects", "Connections opened to sessions", metrics.connects.clone());
         registry.register(
             "upstream_connect_failures",
-            "Connections to sessions that were refused or timed out",
+            "Connections to sessions that were refused, timed out or came to no TLS",
             metrics.connect_failures.clone(),
         );
         registry.register("upstream_retries", "Requests sent again because a kept connection was stale", metrics.retries.clone());

@@ -14,7 +14,8 @@ pub struct Tls {
     /// Authorities of clients' certificates, as PEM. None: clients aren't asked for one.
     pub client_ca: Option<PathBuf>,
     pub client_certificates: ClientCertificates,
-    /// Files of authorities that are trusted besides the system's: of sessions and of the API server.
+    /// Files of authorities that are trusted besides the system's: of sessions, the API server and
+    /// key sets.
     pub extra_ca: Vec<PathBuf>,
     /// From a connection's first byte to the handshake's end: a client holds a connection for no longer without having said
     /// who it's asking for.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::UpstreamPath,
     error::Error,
-    upstream::{RequestBody, ResponseBody, upgrade},
+    upstream::{Peer, RequestBody, ResponseBody, upgrade},
 };
 
 /// Where a permitted request's session is, as the client named it.
@@ -88,21 +88,22 @@ pub async fn forward<D: Decisions>(
     let deadline = downstream.deadline.clone();
     let body = RequestBody::new(body, limit, deadline, &worker.upstream.bounds, request_headers::is_refused_trailer);
     let request = Request::from_parts(parts, body);
+    let peer = Peer::of(&permit.route().endpoint);
     let belonging = Belonging {
         route: permit.entered(),
         credentials: set.credentials(),
-        upstream: permit.route().endpoint.upstream,
+        upstream: peer.address,
+        is_tls: peer.tls.is_some(),
         host: &survey.host,
         placing: placed.placing,
     };
     let mut response = match (on_upgrade, upgrade) {
         (Some(client), Some(upgrade)) => {
-            let raw =
-                limited(&permit, worker.upstream.exchange_upgradable(belonging.upstream, request, &downstream.deadline)).await?;
+            let raw = limited(&permit, worker.upstream.exchange_upgradable(&peer, request, &downstream.deadline)).await?;
             switch(worker, downstream, raw, client, upgrade, &belonging, record)?
         }
         _ => {
-            let response = limited(&permit, worker.upstream.exchange(belonging.upstream, request, &downstream.deadline)).await?;
+            let response = limited(&permit, worker.upstream.exchange(&peer, request, &downstream.deadline)).await?;
             plain(response, &belonging)?
         }
     };

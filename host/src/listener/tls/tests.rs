@@ -2,33 +2,16 @@
 
 use std::{io::Write, path::Path, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::config::{CertificateFiles, ClientCertificates};
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// A certificate for these names, as PEM, with its key.
-fn issue(authority: &Authority, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
-    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
-    change(&mut params);
-    let key = KeyPair::generate().unwrap();
-    (params.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
-}
+use crate::{
+    certificates::{Pair, authority, client, issue, issue_with},
+    config::{CertificateFiles, ClientCertificates},
+};
 
 fn put(directory: &TempDir, name: &str, text: &str) -> std::path::PathBuf {
     let path = directory.path().join(name);
@@ -37,10 +20,10 @@ fn put(directory: &TempDir, name: &str, text: &str) -> std::path::PathBuf {
 }
 
 /// Certificates in a directory, and a configuration that names them.
-fn configured(directory: &TempDir, pairs: &[(String, String)]) -> config::Tls {
-    let files = pairs.iter().enumerate().map(|(number, (certificate, key))| CertificateFiles {
-        certificate: put(directory, &format!("{number}.pem"), certificate),
-        key: put(directory, &format!("{number}.key"), key),
+fn configured(directory: &TempDir, pairs: &[Pair]) -> config::Tls {
+    let files = pairs.iter().enumerate().map(|(number, pair)| CertificateFiles {
+        certificate: put(directory, &format!("{number}.pem"), &pair.certificate),
+        key: put(directory, &format!("{number}.key"), &pair.key),
     });
     config::Tls { certificates: files.collect(), ..config::Tls::default() }
 }
@@ -52,25 +35,6 @@ fn serving(config: &config::Tls) -> (Tls, Follower) {
 fn complaint(config: &config::Tls, directory: &TempDir) -> String {
     let place = format!("{}/", directory.path().display());
     Tls::check(config).unwrap_err().to_string().replace(&place, "")
-}
-
-fn client(authority: &Authority, protocols: &[&str], identity: Option<&(String, String)>) -> ClientConfig {
-    use rustls::pki_types::pem::PemObject;
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
-        }
-    };
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    config
 }
 
 /// One handshake: what the server knows, and the certificate that the client was shown.
@@ -87,24 +51,19 @@ async fn meet(tls: &Tls, alpn: Alpn, client: ClientConfig, name: &str) -> (Resul
     (accepted, connected.map(|(shown, _)| shown))
 }
 
-fn der(pem: &str) -> Vec<u8> {
-    use rustls::pki_types::pem::PemObject;
-    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
-}
-
 #[tokio::test]
 async fn the_certificate_is_the_one_for_the_name() {
     let (directory, authority) = (TempDir::new().unwrap(), authority());
     let pairs = [
-        issue(&authority, &["gate.test", "shared.test"], |_| {}),
-        issue(&authority, &["*.apps.test", "shared.test"], |_| {}),
-        issue(&authority, &["One.Apps.test"], |_| {}),
+        issue(&authority, &["gate.test", "shared.test"]),
+        issue(&authority, &["*.apps.test", "shared.test"]),
+        issue(&authority, &["One.Apps.test"]),
     ];
     let (tls, _follower) = serving(&configured(&directory, &pairs));
     for (name, wanted) in [("gate.test", 0), ("shared.test", 0), ("two.apps.test", 1), ("one.apps.test", 2)] {
         let (accepted, shown) = meet(&tls, Alpn::Http, client(&authority, &["http/1.1"], None), name).await;
         assert_eq!(accepted.unwrap().name.as_deref(), Some(name));
-        assert_eq!(shown, Some(der(&pairs[wanted].0)), "{name}");
+        assert_eq!(shown, Some(pairs[wanted].der().to_vec()), "{name}");
     }
     // The star is for one label; the first certificate serves everybody else, who won't take it.
     for name in ["a.b.apps.test", "apps.test", "elsewhere.test"] {
@@ -116,7 +75,7 @@ async fn the_certificate_is_the_one_for_the_name() {
 #[tokio::test]
 async fn only_what_the_gateway_speaks_is_agreed_to() {
     let (directory, authority) = (TempDir::new().unwrap(), authority());
-    let (tls, _follower) = serving(&configured(&directory, &[issue(&authority, &["gate.test"], |_| {})]));
+    let (tls, _follower) = serving(&configured(&directory, &[issue(&authority, &["gate.test"])]));
     for (alpn, offered, outcome) in [
         (Alpn::Http, &["http/1.1", "h2"][..], Some(true)),
         (Alpn::Http, &["http/1.1"], Some(false)),
@@ -132,10 +91,10 @@ async fn only_what_the_gateway_speaks_is_agreed_to() {
 
 #[tokio::test]
 async fn a_client_certificate_is_verified_before_it_is_told() {
-    let (directory, authority, other) = (TempDir::new().unwrap(), authority(), self::authority());
-    let mut config = configured(&directory, &[issue(&authority, &["gate.test"], |_| {})]);
+    let (directory, authority, other) = (TempDir::new().unwrap(), authority(), crate::certificates::authority());
+    let mut config = configured(&directory, &[issue(&authority, &["gate.test"])]);
     config.client_ca = Some(put(&directory, "ca.pem", &authority.pem()));
-    let (good, bad) = (issue(&authority, &["ada"], |_| {}), issue(&other, &["ada"], |_| {}));
+    let (good, bad) = (issue(&authority, &["ada"]), issue(&other, &["ada"]));
     for (asked, shown, is_accepted) in [
         (ClientCertificates::Optional, None, true),
         (ClientCertificates::Optional, Some(&good), true),
@@ -148,7 +107,7 @@ async fn a_client_certificate_is_verified_before_it_is_told() {
         let (accepted, _) = meet(&tls, Alpn::Http, client(&authority, &[], shown), "gate.test").await;
         assert_eq!(accepted.is_ok(), is_accepted, "{asked:?}");
         if let Ok(accepted) = accepted {
-            assert_eq!(accepted.certificate.map(|found| found.to_vec()), shown.map(|(certificate, _)| der(certificate)));
+            assert_eq!(accepted.certificate.map(|found| found.to_vec()), shown.map(|pair: &Pair| pair.der().to_vec()));
         }
     }
 }
@@ -156,60 +115,61 @@ async fn a_client_certificate_is_verified_before_it_is_told() {
 #[tokio::test]
 async fn a_change_is_taken_whole_or_not_at_all() {
     let (directory, authority) = (TempDir::new().unwrap(), authority());
-    let [old, new] = [(); 2].map(|()| issue(&authority, &["gate.test"], |_| {}));
+    let [old, new] = [(); 2].map(|()| issue(&authority, &["gate.test"]));
     let config = configured(&directory, std::slice::from_ref(&old));
     let (tls, mut follower) = serving(&config);
     let shown = async || meet(&tls, Alpn::Http, client(&authority, &[], None), "gate.test").await.1.unwrap();
     // Half-way: the certificate is there and its key isn't.
-    put(&directory, "0.pem", &new.0);
+    put(&directory, "0.pem", &new.certificate);
     follower.look().await;
-    assert_eq!(shown().await, der(&old.0));
+    assert_eq!(shown().await, old.der().to_vec());
     std::fs::remove_file(&config.certificates[0].key).unwrap();
     follower.look().await;
-    assert_eq!(shown().await, der(&old.0));
-    put(&directory, "0.key", &new.1);
+    assert_eq!(shown().await, old.der().to_vec());
+    put(&directory, "0.key", &new.key);
     follower.look().await;
-    assert_eq!(shown().await, der(&new.0));
+    assert_eq!(shown().await, new.der().to_vec());
 }
 
 #[test]
 fn a_file_that_cannot_be_used_is_named_with_what_was_found_and_expected() {
     let (directory, authority) = (TempDir::new().unwrap(), authority());
-    let [one, two] = [(); 2].map(|()| issue(&authority, &["gate.test"], |_| {}));
-    let with = |certificate: &str, key: &str| configured(&directory, &[(certificate.to_owned(), key.to_owned())]);
-    let cut = &one.0[..one.0.len() - 40];
+    let [one, two] = [(); 2].map(|()| issue(&authority, &["gate.test"]));
+    let with =
+        |certificate: &str, key: &str| configured(&directory, &[Pair { certificate: certificate.to_owned(), key: key.to_owned() }]);
+    let cut = &one.certificate[..one.certificate.len() - 40];
     for (certificate, key, wanted) in [
         (
-            &*one.0,
-            &*two.1,
+            &*one.certificate,
+            &*two.key,
             "tls.certificates[0].key: 0.key: found the key of another certificate, expected that of the certificate beside it",
         ),
         (
             "",
-            &one.1,
+            &one.key,
             "tls.certificates[0].certificate: 0.pem: found an empty file, expected certificates as PEM (-----BEGIN CERTIFICATE-----)",
         ),
         (
-            &one.1,
-            &one.1,
+            &one.key,
+            &one.key,
             "tls.certificates[0].certificate: 0.pem: found a private key, expected certificates as PEM (-----BEGIN CERTIFICATE-----)",
         ),
         (
-            &one.0,
-            &one.0,
+            &one.certificate,
+            &one.certificate,
             "tls.certificates[0].key: 0.key: found a certificate, expected a private key as PEM (-----BEGIN PRIVATE KEY-----), not encrypted",
         ),
         (
             cut,
-            &one.1,
+            &one.key,
             "tls.certificates[0].certificate: 0.pem: found PEM that can't be read (a section has no end), expected certificates",
         ),
     ] {
         assert_eq!(complaint(&with(certificate, key), &directory), wanted);
     }
     let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-    assert!(complaint(&with(broken, &one.1), &directory).contains("found a certificate that can't be read"));
-    let mut config = with(&one.0, &one.1);
+    assert!(complaint(&with(broken, &one.key), &directory).contains("found a certificate that can't be read"));
+    let mut config = with(&one.certificate, &one.key);
     config.client_ca = Some(Path::new("/nowhere/ca.pem").to_owned());
     assert!(complaint(&config, &directory).starts_with("tls.client_ca: /nowhere/ca.pem: it can't be read: "));
 }
@@ -217,8 +177,8 @@ fn a_file_that_cannot_be_used_is_named_with_what_was_found_and_expected() {
 #[test]
 fn what_clients_refuse_is_served_with_a_warning() {
     let (directory, authority) = (TempDir::new().unwrap(), authority());
-    let ended = issue(&authority, &["old.test"], |params| params.not_after = rcgen::date_time_ymd(2021, 3, 1));
-    let coming = issue(&authority, &["new.test"], |params| params.not_before = rcgen::date_time_ymd(2999, 1, 1));
+    let ended = issue_with(&authority, &["old.test"], |params| params.not_after = rcgen::date_time_ymd(2021, 3, 1));
+    let coming = issue_with(&authority, &["new.test"], |params| params.not_before = rcgen::date_time_ymd(2999, 1, 1));
     let warnings = Tls::check(&configured(&directory, &[ended, coming])).unwrap();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("tls.certificates[0].certificate") && warnings[0].contains("expired"), "{}", warnings[0]);

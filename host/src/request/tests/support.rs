@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::HeaderName;
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -16,7 +17,8 @@ use tokio::{
 use crate::{
     config::Config,
     domain::{
-        Attributes, Endpoint, EndpointId, EndpointName, Principal, Protocol, SessionId, SourceKind, Timestamp, UpstreamPath,
+        Attributes, Endpoint, EndpointId, EndpointName, Principal, Protocol, SessionId, SourceKind, Timestamp, Transport,
+        UpstreamPath,
         decision::{Allowance, Authentication, Forwarding, Reason, Routing},
     },
     listener::{self, Drain, Slots},
@@ -111,6 +113,13 @@ pub struct Setup {
     pub authorization_is_ours: bool,
     pub routing: Routing,
     pub pages: Arc<dyn OwnPages>,
+    /// Of `t1` and `keep`.
+    pub transport: Transport,
+    /// Of `api` alone.
+    pub api_transport: Transport,
+    pub upstream_name: &'static str,
+    /// Whom the gateway trusts besides the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
 }
 
 pub struct Running {
@@ -130,6 +139,10 @@ impl Setup {
             authorization_is_ours: false,
             routing: Routing::Forward(Arc::new(forwarding())),
             pages: Arc::new(NoPages),
+            transport: Transport::default(),
+            api_transport: Transport::default(),
+            upstream_name: "127.0.0.1",
+            authorities: Vec::new(),
         }
     }
 
@@ -140,8 +153,8 @@ impl Setup {
             protocol: Protocol::Http,
             upstream: self.upstream,
             upstream_path,
-            upstream_name: "127.0.0.1".into(),
-            transport: Default::default(),
+            upstream_name: self.upstream_name.into(),
+            transport: if name == "api" { self.api_transport } else { self.transport },
             listener_port: None,
             display_name: session.into(),
             host_label: None,
@@ -169,6 +182,7 @@ impl Setup {
             pages: self.pages,
             metrics: Metrics::default(),
             upstream_metrics: upstream::Metrics::default(),
+            upstream_tls: Arc::new(upstream::Tls::new(self.authorities).unwrap()),
         });
         let worker = Worker::new(gateway, Fixed(fixture.clone()));
         let listener = listener::share("127.0.0.1:0".parse().unwrap()).unwrap();
