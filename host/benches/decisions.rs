@@ -17,8 +17,8 @@ use wicketgate::{
     admission::Loader,
     config::{DecisionCache, Plugins, SecretEncoding},
     domain::{
-        Attributes, Candidate, Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Timestamp, UpstreamPath,
-        decision::Authentication,
+        Attributes, Candidate, Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Timestamp, Transport,
+        UpstreamPath, decision::Authentication,
     },
     plugin::{
         Authenticated, Compiler, Connection, DecisionContext, Engine, Facts, HttpSubject, Kind, KnownHosts, PluginSet, Routed,
@@ -155,7 +155,10 @@ impl Scene {
                 source: SourceKind::Clearml,
                 protocol: Protocol::Http,
                 upstream: ([10, 0, 0, 7], 8888).into(),
+                upstream_name: "10.0.0.7".into(),
                 upstream_path: UpstreamPath::Strip,
+                transport: Transport::default(),
+                listener_port: None,
                 display_name: "notebook".into(),
                 host_label: None,
                 attributes: attributes(),
@@ -222,6 +225,7 @@ fn decisions(criterion: &mut Criterion) {
         host: "10.0.0.7".into(),
         port: 8888,
         upstream_path: UpstreamPath::Strip,
+        transport: Transport::default(),
         host_label: None,
         attributes: attributes(),
     };

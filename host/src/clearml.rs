@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
 use crate::{config, domain::Credential};
@@ -49,15 +50,18 @@ enum Authority<'a> {
 // === impl Client ===
 
 impl Client {
-    /// Makes a client; nothing is asked yet.
+    /// Makes a client that trusts these authorities besides the system's; nothing is asked yet.
     ///
     /// # Errors
     /// When TLS or the proxy can't be set up.
-    pub fn new(config: &config::Clearml) -> Result<Self, Error> {
+    pub fn new(config: &config::Clearml, authorities: &[CertificateDer<'_>]) -> Result<Self, Error> {
+        let authorities = authorities.iter().map(|authority| reqwest::Certificate::from_der(authority));
+        let authorities = authorities.collect::<Result<Vec<_>, _>>().map_err(|error| Error::setup(&error))?;
         let timeout = Duration::from_millis(config.timeout_ms);
         let builder = reqwest::Client::builder()
             .timeout(timeout)
             .connect_timeout(timeout / 2)
+            .tls_certs_merge(authorities)
             .redirect(reqwest::redirect::Policy::none())
             .tls_danger_accept_invalid_certs(!config.ssl_verify)
             .no_proxy()

@@ -15,11 +15,13 @@ mod live;
 mod load;
 mod log;
 mod login;
+mod pem;
 mod plugins;
 mod rules;
 mod secret;
 mod shutdown;
 mod tcp;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -40,10 +42,12 @@ pub use self::{
     load::{Loaded, load, parse},
     log::{Log, LogFormat},
     login::{Login, SameSite, User},
+    pem::{FileError, PemFile},
     plugins::{DecisionCache, Plugins},
     secret::Secret,
     shutdown::Shutdown,
     tcp::{PortRange, Tcp, TcpLimits, TcpTimeouts},
+    tls::{CertificateFiles, ClientCertificates, Tls},
 };
 
 /// Everything that can be configured. Each section documents its own keys; `host/README.md` lists them all.
@@ -70,6 +74,7 @@ pub struct Config {
     pub live: Live,
     pub activity: Activity,
     pub shutdown: Shutdown,
+    pub tls: Tls,
 }
 
 impl Default for Config {
@@ -90,6 +95,7 @@ impl Default for Config {
             live: Live::default(),
             activity: Activity::default(),
             shutdown: Shutdown::default(),
+            tls: Tls::default(),
         }
     }
 }

@@ -45,6 +45,7 @@ pub enum Kind {
     PluginFault,
     ConnectRefused,
     ConnectTimeout,
+    TlsFailed,
     Reset,
     Malfunction,
     ResponseTimeout,
@@ -138,6 +139,12 @@ impl Error {
         Self::new(Origin::Upstream, Kind::ConnectTimeout, StatusCode::GATEWAY_TIMEOUT, public)
     }
 
+    /// The upstream's certificate isn't good, or it doesn't speak TLS.
+    pub fn tls_failed(detail: impl fmt::Display) -> Self {
+        let public = "The session could not be reached by TLS.";
+        Self::new(Origin::Upstream, Kind::TlsFailed, StatusCode::BAD_GATEWAY, public).detail(detail)
+    }
+
     pub fn reset(detail: impl fmt::Display) -> Self {
         let public = "The session closed the connection without an answer.";
         Self::new(Origin::Upstream, Kind::Reset, StatusCode::BAD_GATEWAY, public).detail(detail)
@@ -225,6 +232,7 @@ impl Kind {
             Self::PluginFault => "plugin-fault",
             Self::ConnectRefused => "connect-refused",
             Self::ConnectTimeout => "connect-timeout",
+            Self::TlsFailed => "tls-failed",
             Self::Reset => "reset",
             Self::Malfunction => "malfunction",
             Self::ResponseTimeout => "response-timeout",

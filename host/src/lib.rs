@@ -25,6 +25,8 @@ pub mod telemetry;
 pub mod upstream;
 
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod walls;

@@ -7,9 +7,11 @@ pub mod http;
 pub mod ports;
 mod proxy_protocol;
 pub mod tcp;
+pub mod tls;
 
 pub use self::{
     bind::{BindError, probe, share},
-    http::{Drain, serve_worker},
+    http::{Drain, Sockets, serve_worker},
+    tls::Tls,
 };
 pub use crate::request::Slots;

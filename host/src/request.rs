@@ -51,6 +51,7 @@ pub struct Gateway {
     pub upstream_metrics: upstream::Metrics,
     pub tcp: tcp::Tcp,
     pub live: config::Live,
+    pub upstream_tls: Arc<upstream::Tls>,
 }
 
 /// What one worker thread has of its own.
@@ -71,7 +72,8 @@ impl<D: Decisions> Worker<D> {
         let settings = &gateway.settings;
         let metrics = gateway.upstream_metrics.clone();
         let upgraded = upgrade::Open::new(metrics.upgrades.clone());
-        let upstream = Upstream::new(settings.bounds, metrics, settings.head_bytes, settings.headers);
+        let tls = gateway.upstream_tls.clone();
+        let upstream = Upstream::new(settings.bounds, tls, metrics, settings.head_bytes, settings.headers);
         let live = live::Live::new(&gateway.live);
         Rc::new(Self { decisions, upstream, upgraded, live, identities: identity::Known::default(), gateway })
     }

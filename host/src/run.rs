@@ -6,6 +6,7 @@ mod clearml;
 mod decisions;
 mod keys;
 mod plugin_metrics;
+mod sockets;
 mod stage;
 mod status;
 mod workers;
@@ -26,7 +27,9 @@ use tokio::{
     time::Instant,
 };
 
-use self::{clearml::ApiServer, decisions::WorkerDecisions, stage::ControlStage, status::GatewayStatus, workers::Workers};
+use self::{
+    clearml::ApiServer, decisions::WorkerDecisions, sockets::Bound, stage::ControlStage, status::GatewayStatus, workers::Workers,
+};
 use crate::{
     admin::{self, Admin, Status},
     admission::{self, Activate, Admission, AdmissionStatus, Loader},
@@ -36,7 +39,7 @@ use crate::{
     discovery::{self, Assembler, Board, Leases, NewPlugins, dial::DialRules, dial::Resolver},
     domain::{Activities, SourceKind},
     listener::{
-        self, Drain, Slots,
+        self, Drain, Slots, Tls,
         ports::{LeasedPorts, OpenPorts},
         tcp::Doors,
     },
@@ -99,22 +102,28 @@ pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
     let manifest = config.plugins.directory.as_ref().map(|directory| directory.join("plugins.yaml"));
     let wanted = [("plugins.directory", manifest), ("discovery.file", config.discovery.file.clone())];
     let missing = wanted.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)));
-    Ok(missing.map(|(key, path)| format!("{key}: there is no {}", path.display())).collect())
+    let mut notices: Vec<_> = missing.map(|(key, path)| format!("{key}: there is no {}", path.display())).collect();
+    upstream::Tls::new(config.tls.extra_authorities()?)?;
+    notices.extend(Tls::check(&config.tls)?);
+    Ok(notices)
 }
 
 async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
     let (trigger, mut stop) = shutdown::channel();
     let signals = tokio::task::spawn_local(shutdown::signals()?.advance(trigger));
     let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let mut registry = telemetry::registry();
+    let tls = sockets::tls(&config.tls, &mut registry)?;
     let address = listener::probe(config.http.listen).map_err(|error| format!("http.listen: {error}"))?;
-    let sockets = (0..workers).map(|_| listener::share(address)).collect::<Result<Vec<_>, _>>()?;
+    let secure = config.tls.listen.map(listener::probe).transpose().map_err(|error| format!("tls.listen: {error}"))?;
+    let sockets = (0..workers).map(|_| Bound::new(address, secure, tls.as_ref())).collect::<Result<Vec<_>, _>>()?;
     let admin_listener = admin::bind(config.admin.listen).await?;
 
-    let mut registry = telemetry::registry();
     let engine = Arc::new(Engine::new(&config.plugins, workers)?);
     let snapshots = Arc::new(Snapshots::default());
     let mint = Arc::new(Mint::new(config)?);
-    let api = ApiServer::new(config)?;
+    let authorities = config.tls.extra_authorities()?;
+    let api = ApiServer::new(config, &authorities)?;
     let plugins = Plugins::new(config, &engine, &mint, api.as_ref())?;
 
     let pages = Pages::new(config, Arc::clone(&mint), api.as_ref().map(ApiServer::login));
@@ -124,20 +133,21 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
         pages: Arc::new(pages),
         metrics: request::Metrics::register(&mut registry),
         upstream_metrics: upstream::Metrics::register(&mut registry),
+        upstream_tls: Arc::new(upstream::Tls::new(authorities)?),
         tcp: request::tcp::Tcp::new(&config.tcp, request::tcp::Metrics::register(&mut registry)),
         live: config.live.clone(),
     });
     let (drain, draining) = watch::channel(Drain::default());
     let (ports, open_ports) = LeasedPorts::new(config.tcp.listen.unwrap_or(address.ip()), workers);
-    let entrances = Entrances { open_ports, doors: Doors::new(&config.tcp), draining };
+    let entrances = Entrances { open_ports, doors: Doors::new(&config.tcp, tls), draining };
     let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, entrances)?);
     let leases = Leases::new(&config.tcp, Box::new(ports));
     let shared = Shared { snapshots: Arc::clone(&snapshots), activities: Arc::default() };
     if config.activity.metrics {
         registry.register_collector(Box::new(activity_metrics::ActivityMetrics(Arc::clone(&shared.activities))));
     }
-    let found = start_discovery(config, address, &engine, &shared, leases, api.as_ref(), &mut registry).await?;
-    let (board, discovery) = found;
+    let own_ports = own_ports(config, address, secure);
+    let (board, discovery) = start_discovery(config, own_ports, &engine, &shared, leases, api.as_ref(), &mut registry).await?;
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
     let status: Arc<dyn Status> =
@@ -145,7 +155,7 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
 
-    tracing::info!(%address, admin = %config.admin.listen, workers = workers.count(), "listening");
+    tracing::info!(%address, secure = secure.map(tracing::field::display), admin = %config.admin.listen, workers = workers.count(), "listening");
     tokio::select! {
         () = ready(&status) => {
             tracing::info!("ready");
@@ -197,10 +207,17 @@ struct Entrances {
     draining: watch::Receiver<Drain>,
 }
 
+/// The gateway's own listeners: no session is dialled there.
+fn own_ports(config: &Config, address: SocketAddr, secure: Option<SocketAddr>) -> Vec<u16> {
+    let listeners = [Some(address), Some(config.admin.listen), secure].into_iter().flatten().map(|address| address.port());
+    let leased = config.tcp.ports.map(|range| range.start..=range.end).into_iter().flatten();
+    listeners.chain(leased).chain(config.tcp.static_ports.values().copied()).collect()
+}
+
 /// Starts the sources and the assembler. Answers its board, and where plugin sets are handed in.
 async fn start_discovery(
     config: &Config,
-    address: SocketAddr,
+    own_ports: Vec<u16>,
     engine: &Arc<Engine>,
     shared: &Shared,
     leases: Leases,
@@ -209,10 +226,6 @@ async fn start_discovery(
 ) -> Result<(Arc<Board>, mpsc::Sender<NewPlugins<PluginSet>>), Failure> {
     let sources =
         api.iter().map(|_| SourceKind::Clearml).chain(config.discovery.file.iter().map(|_| SourceKind::File)).collect::<Vec<_>>();
-    let leased = config.tcp.ports.map(|range| range.start..=range.end).into_iter().flatten();
-    let own_ports =
-        [address.port(), config.admin.listen.port()].into_iter().chain(leased).chain(config.tcp.static_ports.values().copied());
-    let own_ports = own_ports.collect();
     let rules = Arc::new(DialRules::new(config.discovery.dial.networks.clone(), own_ports, clearml::addresses(config).await));
     let stage =
         ControlStage::new(plugin::Worker::new(Arc::clone(engine)), Arc::clone(&shared.snapshots), Arc::clone(&shared.activities));
@@ -242,7 +255,7 @@ struct Plugins {
 impl Plugins {
     fn new(config: &Config, engine: &Arc<Engine>, mint: &Mint, api: Option<&ApiServer>) -> Result<Self, Failure> {
         let key_sets = Arc::new(keys::key_sets(config, gateway_keys(mint)?)?);
-        keys::keep_all_fresh(&key_sets);
+        keys::keep_all_fresh(&key_sets, &config.tls.extra_authorities()?)?;
         let context = DecisionContext {
             facts: Facts::new(api.map(ApiServer::facts), tokio::runtime::Handle::current()),
             hosts: known_hosts(config),
@@ -299,12 +312,12 @@ fn start_workers(
     engine: &Arc<Engine>,
     snapshots: &Arc<Snapshots>,
     gateway: Arc<Gateway>,
-    sockets: Vec<std::net::TcpListener>,
+    sockets: Vec<Bound>,
     entrances: Entrances,
 ) -> Result<Workers, Failure> {
     let slots = Slots::new(gateway.settings.connections);
     let snapshots = Arc::clone(snapshots);
-    let serve = move |number: usize, socket: std::net::TcpListener, worker: Rc<plugin::Worker>| {
+    let serve = move |number: usize, sockets: Bound, worker: Rc<plugin::Worker>| {
         let decisions = WorkerDecisions { snapshots: Arc::clone(&snapshots), worker };
         let worker = request::Worker::new(Arc::clone(&gateway), decisions);
         let (slots, Entrances { open_ports, doors, draining }) = (slots.clone(), entrances.clone());
@@ -312,8 +325,8 @@ fn start_workers(
             tokio::task::spawn_local(request::live::follow(Rc::clone(&worker)));
             let ports = listener::ports::serve_ports(Rc::clone(&worker), number, open_ports, Rc::new(doors), draining.clone());
             tokio::task::spawn_local(ports);
-            match tokio::net::TcpListener::from_std(socket) {
-                Ok(listener) => listener::serve_worker(worker, listener, slots, draining).await,
+            match sockets.open() {
+                Ok(sockets) => listener::serve_worker(worker, sockets, slots, draining).await,
                 Err(error) => tracing::error!(%error, "a worker's listener can't be used"),
             }
         }

@@ -2,14 +2,17 @@
 //! knows addresses and messages, and nothing of plugins, routes or identities.
 
 pub mod body;
+pub mod connect;
 pub mod deadline;
 pub mod http;
+pub mod peer;
 pub mod pool;
 pub mod proxy_protocol;
 pub mod relay;
+pub mod tls;
 pub mod upgrade;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
@@ -19,11 +22,14 @@ use tokio::net::TcpStream;
 
 pub use self::{
     body::{RequestBody, ResponseBody},
+    connect::{Connector, Stream},
     deadline::{Deadline, Phase},
     http::Upstream,
+    peer::Peer,
     pool::Pool,
+    tls::Tls,
 };
-use crate::{config, error::Error};
+use crate::config;
 
 /// A connection that says nothing is asked so often whether its peer is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -77,26 +83,6 @@ pub fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
     socket2::SockRef::from(stream).set_tcp_keepalive(&keep_alive)
 }
 
-/// Opens a connection within the time.
-///
-/// # Errors
-/// It's refused, or takes too long.
-pub async fn connect(address: SocketAddr, within: Duration, metrics: &Metrics) -> Result<TcpStream, Error> {
-    metrics.connects.inc();
-    let failed = match tokio::time::timeout(within, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => {
-            // A small write that waits for an acknowledgement is a keystroke that lags.
-            let _ = stream.set_nodelay(true);
-            let _ = keep_alive(&stream);
-            return Ok(stream);
-        }
-        Ok(Err(error)) => Error::connect_refused(format_args!("{address}: {error}")),
-        Err(_) => Error::connect_timeout(),
-    };
-    metrics.connect_failures.inc();
-    Err(failed)
-}
-
 // === impl Metrics ===
 
 impl Metrics {
@@ -105,7 +91,7 @@ impl Metrics {
         registry.register("upstream_connects", "Connections opened to sessions", metrics.connects.clone());
         registry.register(
             "upstream_connect_failures",
-            "Connections to sessions that were refused or timed out",
+            "Connections to sessions that were refused, timed out or came to no TLS",
             metrics.connect_failures.clone(),
         );
         registry.register("upstream_retries", "Requests sent again because a kept connection was stale", metrics.retries.clone());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Clearml, Config, KeySet, SameSite};
+use super::{Clearml, ClientCertificates, Config, KeySet, SameSite};
 
 /// A rule that the configuration breaks.
 pub(super) struct Broken {
@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
     check_login(config)?;
     config.clearml.as_ref().map_or(Ok(()), check_clearml)?;
     check_key_sets(config)?;
+    check_tls(config)?;
     if config.http.listen == config.admin.listen && config.http.listen.port() != 0 {
         return broken("admin.listen", format!("found {}, which is http.listen; expected another port", config.admin.listen));
     }
@@ -63,6 +64,9 @@ pub(super) fn notices(config: &Config) -> Vec<String> {
         }
     } else if config.tcp.address.is_some() {
         notices.push("tcp.address has no effect without tcp.ports: TCP endpoints aren't served".into());
+    }
+    if config.tls.listen.is_some() && !config.is_https() {
+        notices.push("tls.listen is set and public_url isn't https: people are sent to addresses without TLS".into());
     }
     if config.base_domain.is_some() && config.cookie_domain().is_none() {
         notices.push(
@@ -139,9 +143,27 @@ fn check_tcp(config: &Config) -> Result<(), Broken> {
     Ok(())
 }
 
+fn check_tls(config: &Config) -> Result<(), Broken> {
+    let tls = &config.tls;
+    if let Some(listen) = tls.listen {
+        if tls.certificates.is_empty() {
+            return broken("tls.certificates", "found none, expected at least one for tls.listen".into());
+        }
+        let others = [("http.listen", config.http.listen), ("admin.listen", config.admin.listen)];
+        if let Some((key, _)) = others.into_iter().find(|(_, other)| *other == listen && listen.port() != 0) {
+            return broken("tls.listen", format!("found {listen}, which is {key}; expected another port"));
+        }
+    }
+    if tls.client_ca.is_none() && tls.client_certificates == ClientCertificates::Required {
+        return broken("tls.client_certificates", "found required without tls.client_ca, expected the authorities there".into());
+    }
+    Ok(())
+}
+
 /// The ports of the gateway's own listeners.
 fn own_ports(config: &Config) -> impl Iterator<Item = (&'static str, u16)> {
-    [("http.listen", config.http.listen.port()), ("admin.listen", config.admin.listen.port())].into_iter()
+    let own = [("http.listen", config.http.listen.port()), ("admin.listen", config.admin.listen.port())];
+    own.into_iter().chain(config.tls.listen.map(|listen| ("tls.listen", listen.port())))
 }
 
 fn check_key_sets(config: &Config) -> Result<(), Broken> {
@@ -194,13 +216,14 @@ fn check_limits(config: &Config) -> Result<(), Broken> {
         ("http.timeouts.response_head_ms", timeouts.response_head_ms, 1),
         ("http.timeouts.body_idle_ms", timeouts.body_idle_ms, 1),
         ("http.timeouts.upgrade_idle_ms", timeouts.upgrade_idle_ms, 1),
+        ("tls.handshake_ms", config.tls.handshake_ms, 1),
+        ("tls.poll_s", config.tls.poll_s, 1),
         ("plugins.poll_s", plugins.poll_s, 1),
         ("plugins.call_budget_ms", plugins.call_budget_ms, 1),
         ("plugins.memory_mib", plugins.memory_mib as u64, 1),
         ("plugins.component_mib", plugins.component_mib as u64, 1),
         ("plugins.compile_timeout_s", plugins.compile_timeout_s, 1),
         ("plugins.compile_memory_mib", plugins.compile_memory_mib, 64),
-        ("tcp.timeouts.upstream_connect_ms", config.tcp.timeouts.upstream_connect_ms, 1),
         ("tcp.timeouts.handshake_ms", config.tcp.timeouts.handshake_ms, 1),
         ("tcp.timeouts.idle_ms", config.tcp.timeouts.idle_ms, 1),
         ("tcp.limits.connections", config.tcp.limits.connections as u64, 1),

@@ -36,7 +36,6 @@ pub struct PortRange {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TcpTimeouts {
-    pub upstream_connect_ms: u64,
     /// For everything that a client must say before its bytes count: the PROXY header and the TLS handshake.
     pub handshake_ms: u64,
     /// Neither direction moved a byte. Long: people leave a shell open overnight.
@@ -83,7 +82,7 @@ impl Default for Tcp {
 
 impl Default for TcpTimeouts {
     fn default() -> Self {
-        Self { upstream_connect_ms: 5_000, handshake_ms: 10_000, idle_ms: 86_400_000 }
+        Self { handshake_ms: 10_000, idle_ms: 86_400_000 }
     }
 }
 

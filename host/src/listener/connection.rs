@@ -16,7 +16,11 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::Instant,
+};
 
 use super::http::Drain;
 use crate::{
@@ -25,17 +29,17 @@ use crate::{
 };
 
 /// A stream that tells when the first byte of a request came.
-struct Watched {
-    io: TokioIo<TcpStream>,
+struct Watched<S> {
+    io: TokioIo<S>,
     deadline: Arc<Deadline>,
     head: std::time::Duration,
 }
 
 /// Serves one connection to its end.
-pub async fn serve<D: Decisions>(
+pub async fn serve<D: Decisions, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     worker: Rc<Worker<D>>,
     http: Rc<http1::Builder>,
-    stream: TcpStream,
+    stream: S,
     downstream: Downstream,
     mut drain: watch::Receiver<Drain>,
 ) {
@@ -101,7 +105,7 @@ pub async fn serve<D: Decisions>(
 
 // === impl Watched ===
 
-impl Read for Watched {
+impl<S: AsyncRead + Unpin> Read for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
         if read.is_ready() && self.deadline.phase() == Phase::Idle {
@@ -111,7 +115,7 @@ impl Read for Watched {
     }
 }
 
-impl Write for Watched {
+impl<S: AsyncWrite + Unpin> Write for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }

@@ -1,7 +1,7 @@
 //! The HTTP listener of one worker: accepts, counts and serves connections until it's told to drain. Called by each worker's
-//! thread inside its `LocalSet`; TLS and HTTP/2 will come in between accepting a stream and serving it.
+//! thread inside its `LocalSet`.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
 use hyper::server::conn::http1;
 use tokio::{
@@ -11,7 +11,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::connection;
+use super::{
+    connection,
+    tls::{Alpn, Tls},
+};
 use crate::{
     request::{Decisions, Downstream, Settings, Slots, Worker},
     upstream::{keep_alive, relay::Goodbye},
@@ -26,22 +29,28 @@ pub enum Drain {
     Until(Instant),
 }
 
+/// The sockets of one worker.
+pub struct Sockets {
+    plain: Socket,
+    /// For HTTPS.
+    secure: Option<(Socket, Tls)>,
+}
+
+struct Socket {
+    listener: TcpListener,
+    port: u16,
+}
+
 /// How long to wait when there's no descriptor left: something must be closed first.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// For goodbyes at the end of a drain.
 const GOODBYES: Duration = Duration::from_secs(4);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Serves connections on this listener until `drain` says to stop, then waits for those that are open, at most until the
+/// Serves connections on these sockets until `drain` says to stop, then waits for those that are open, at most until the
 /// instant that it names.
-pub async fn serve_worker<D: Decisions>(
-    worker: Rc<Worker<D>>,
-    listener: TcpListener,
-    slots: Slots,
-    mut drain: watch::Receiver<Drain>,
-) {
+pub async fn serve_worker<D: Decisions>(worker: Rc<Worker<D>>, sockets: Sockets, slots: Slots, mut drain: watch::Receiver<Drain>) {
     let http = Rc::new(protocol(&worker.gateway.settings));
-    let port = listener.local_addr().map_or(0, |address| address.port());
     let mut connections = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -49,7 +58,7 @@ pub async fn serve_worker<D: Decisions>(
         tokio::select! {
             biased;
             _ = drain.changed() => break,
-            accepted = listener.accept() => match accepted {
+            (accepted, tls, port) = sockets.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let Some(slot) = slots.take() else {
                         worker.gateway.metrics.refused_connections.inc();
@@ -57,7 +66,11 @@ pub async fn serve_worker<D: Decisions>(
                     };
                     prepare(&stream);
                     let downstream = Downstream::new(peer.ip(), port, &worker.gateway.settings, slot);
-                    connections.spawn_local(connection::serve(worker.clone(), http.clone(), stream, downstream, drain.clone()));
+                    let (worker, http, drain) = (worker.clone(), http.clone(), drain.clone());
+                    match tls {
+                        None => connections.spawn_local(connection::serve(worker, http, stream, downstream, drain)),
+                        Some(tls) => connections.spawn_local(secured(worker, http, tls.clone(), stream, downstream, drain)),
+                    };
                 }
                 Err(error) => pause_after(&error).await,
             },
@@ -65,7 +78,7 @@ pub async fn serve_worker<D: Decisions>(
             _ = sweep.tick() => worker.upstream.pool().sweep(),
         }
     }
-    drop(listener);
+    drop(sockets);
     let all_ended = async {
         while let Some(ended) = connections.join_next().await {
             note(ended);
@@ -90,11 +103,63 @@ pub async fn serve_worker<D: Decisions>(
     let _ = tokio::time::timeout(GOODBYES, all_ended).await;
 }
 
+/// Does the handshake, and serves what comes of it.
+async fn secured<D: Decisions>(
+    worker: Rc<Worker<D>>,
+    http: Rc<http1::Builder>,
+    tls: Tls,
+    stream: TcpStream,
+    downstream: Downstream,
+    mut drain: watch::Receiver<Drain>,
+) {
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream, Alpn::Http) => accepted,
+        // Nothing was asked yet.
+        _ = drain.wait_for(|drain| *drain != Drain::Not) => return,
+    };
+    match accepted {
+        Ok(accepted) => {
+            let downstream = downstream.over_tls(accepted.name, accepted.certificate);
+            connection::serve(worker, http, accepted.stream, downstream, drain).await;
+        }
+        Err(error) => tracing::debug!(peer = %downstream.connection.client, %error, "no TLS"),
+    }
+}
+
 /// How HTTP/1.1 is spoken. Timeouts aren't hyper's: see `upstream::deadline`.
 fn protocol(settings: &Settings) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_headers(settings.headers).max_header_size(settings.head_bytes).half_close(false).pipeline_flush(false);
     http
+}
+
+// === impl Sockets ===
+
+impl Sockets {
+    pub fn new(plain: TcpListener, secure: Option<(TcpListener, Tls)>) -> Self {
+        Self { plain: Socket::new(plain), secure: secure.map(|(secure, tls)| (Socket::new(secure), tls)) }
+    }
+
+    /// The next connection, and the port by which it came.
+    async fn accept(&self) -> (io::Result<(TcpStream, SocketAddr)>, Option<&Tls>, u16) {
+        let Self { plain, secure } = self;
+        match secure {
+            None => (plain.listener.accept().await, None, plain.port),
+            Some((secure, tls)) => tokio::select! {
+                accepted = plain.listener.accept() => (accepted, None, plain.port),
+                accepted = secure.listener.accept() => (accepted, Some(tls), secure.port),
+            },
+        }
+    }
+}
+
+// === impl Socket ===
+
+impl Socket {
+    fn new(listener: TcpListener) -> Self {
+        let port = listener.local_addr().map_or(0, |address| address.port());
+        Self { listener, port }
+    }
 }
 
 pub(super) fn prepare(stream: &TcpStream) {

@@ -10,14 +10,19 @@ use std::{
 
 use ipnet::IpNet;
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
-use super::{http::prepare, proxy_protocol};
+use super::{
+    http::prepare,
+    proxy_protocol,
+    tls::{Accepted, Alpn, Tls, TlsError},
+};
 use crate::{
     config,
     domain::DownstreamTls,
     plugin::Connection,
     request::{
-        Decisions, Worker,
+        DecisionSet, Decisions, Worker,
         tcp::{self, Arrived},
     },
 };
@@ -27,6 +32,13 @@ use crate::{
 pub struct Doors {
     proxies: Vec<IpNet>,
     handshake: Duration,
+    tls: Option<Tls>,
+}
+
+/// A connection that has said who it is.
+enum Welcomed {
+    Plain(Arrived<TcpStream>),
+    Tls(Arrived<TlsStream<TcpStream>>),
 }
 
 /// Why a connection ended before anybody could decide about it.
@@ -36,6 +48,8 @@ enum Refused {
     ProxyProtocol(#[from] proxy_protocol::Error),
     #[error("the endpoint asks for TLS, and no certificate is configured (tls.certificates)")]
     NoCertificate,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("nothing leads anywhere from this port")]
     NoRoute,
 }
@@ -43,8 +57,8 @@ enum Refused {
 // === impl Doors ===
 
 impl Doors {
-    pub fn new(config: &config::Tcp) -> Self {
-        Self { proxies: config.proxy_protocol_from.clone(), handshake: Duration::from_millis(config.timeouts.handshake_ms) }
+    pub fn new(config: &config::Tcp, tls: Option<Tls>) -> Self {
+        Self { tls, proxies: config.proxy_protocol_from.clone(), handshake: Duration::from_millis(config.timeouts.handshake_ms) }
     }
 
     fn is_proxy(&self, peer: IpAddr) -> bool {
@@ -68,7 +82,8 @@ pub fn enter<D: Decisions>(worker: &Rc<Worker<D>>, doors: &Rc<Doors>, stream: Tc
         let _open = worker.upgraded.enter();
         let welcomed = tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port)).await;
         match welcomed {
-            Ok(Ok(arrived)) => tcp::carry(&worker, arrived).await,
+            Ok(Ok(Welcomed::Plain(arrived))) => tcp::carry(&worker, arrived).await,
+            Ok(Ok(Welcomed::Tls(arrived))) => tcp::carry(&worker, arrived).await,
             Ok(Err(error)) => {
                 worker.gateway.tcp.metrics.refused("handshake");
                 tracing::info!(target: "access", client = %peer.ip(), port, %error, "TCP connection refused");
@@ -87,16 +102,19 @@ async fn welcome<D: Decisions>(
     mut stream: TcpStream,
     peer: SocketAddr,
     port: u16,
-) -> Result<Arrived<TcpStream>, Refused> {
+) -> Result<Welcomed, Refused> {
     let mut client = peer;
     if doors.is_proxy(peer.ip()) {
         client = proxy_protocol::read(&mut stream).await?.unwrap_or(peer);
     }
     let set = worker.decisions.current().ok_or(Refused::NoRoute)?;
-    let route = crate::request::DecisionSet::routes(&set).by_port(port).ok_or(Refused::NoRoute)?;
-    if route.endpoint.transport.downstream_tls == DownstreamTls::Terminate {
-        return Err(Refused::NoCertificate);
-    }
+    let route = set.routes().by_port(port).ok_or(Refused::NoRoute)?;
     let connection = Connection { client: client.ip(), listener_port: port, tls_name: None, client_certificate: None };
-    Ok(Arrived { stream, client, connection })
+    if route.endpoint.transport.downstream_tls == DownstreamTls::Off {
+        return Ok(Welcomed::Plain(Arrived { stream, client, connection }));
+    }
+    let tls = doors.tls.as_ref().ok_or(Refused::NoCertificate)?;
+    let Accepted { stream, name, certificate, .. } = tls.accept(stream, Alpn::None).await?;
+    let connection = Connection { tls_name: name, client_certificate: certificate, ..connection };
+    Ok(Welcomed::Tls(Arrived { stream, client, connection }))
 }

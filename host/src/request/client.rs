@@ -18,6 +18,7 @@ pub struct Downstream {
     /// The peer as the client.
     pub connection: Connection,
     pub is_trusted_proxy: bool,
+    pub is_tls: bool,
     pub deadline: Arc<Deadline>,
     /// The peer's address for `X-Forwarded-For`.
     pub peer_value: HeaderValue,
@@ -33,7 +34,15 @@ impl Downstream {
         let peer = peer.to_canonical();
         let peer_value = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
         let connection = Connection { client: peer, listener_port, tls_name: None, client_certificate: None };
-        Self { connection, is_trusted_proxy: settings.trusts(peer), deadline, peer_value, slot: Rc::new(slot) }
+        Self { connection, is_trusted_proxy: settings.trusts(peer), is_tls: false, deadline, peer_value, slot: Rc::new(slot) }
+    }
+
+    /// The same over TLS, with the name that the client asked for and its certificate, which has been verified.
+    pub fn over_tls(mut self, name: Option<Box<str>>, certificate: Option<Box<[u8]>>) -> Self {
+        self.is_tls = true;
+        self.connection.tls_name = name;
+        self.connection.client_certificate = certificate;
+        self
     }
 
     /// For a request by way of a trusted proxy: the same connection with the client that the proxies name, which is the last
@@ -59,12 +68,13 @@ impl Downstream {
         })
     }
 
-    /// Whether a trusted proxy says that the client came over TLS; without one, what the public URL says.
+    /// Whether a trusted proxy says that the client came over TLS; without one, whether it did, or what the public URL says.
     pub fn proto(&self, headers: &HeaderMap, settings: &Settings) -> HeaderValue {
         let said = self.is_trusted_proxy.then(|| headers.get(FORWARDED_PROTO)).flatten();
         match said.map(HeaderValue::as_bytes) {
             Some(b"https") => HeaderValue::from_static("https"),
             Some(b"http") => HeaderValue::from_static("http"),
+            _ if self.is_tls => HeaderValue::from_static("https"),
             _ => settings.proto.clone(),
         }
     }

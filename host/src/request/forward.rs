@@ -26,7 +26,7 @@ use crate::{
     domain::{Activity, UpstreamPath},
     error::Error,
     upstream::{
-        RequestBody, ResponseBody,
+        Peer, RequestBody, ResponseBody,
         relay::{Moved, Speech, relay},
         upgrade,
     },
@@ -99,22 +99,23 @@ pub async fn forward<D: Decisions>(
     let meter = activity.clone();
     let body = RequestBody::new(body, limit, deadline, &worker.upstream.bounds, request_headers::is_refused_trailer, meter);
     let request = Request::from_parts(parts, body);
+    let peer = Peer::of(&permit.route().endpoint);
     let belonging = Belonging {
         route: permit.entered(),
         credentials: set.credentials(),
-        upstream: permit.route().endpoint.upstream,
+        upstream: peer.address,
+        is_tls: peer.tls.is_some(),
         host: &survey.host,
         placing: placed.placing,
     };
     let carrying = Carrying { worker, downstream, permit: &permit, activity, live };
     let mut response = match (on_upgrade, upgrade) {
         (Some(client), Some(upgrade)) => {
-            let raw =
-                limited(&permit, worker.upstream.exchange_upgradable(belonging.upstream, request, &downstream.deadline)).await?;
+            let raw = limited(&permit, worker.upstream.exchange_upgradable(&peer, request, &downstream.deadline)).await?;
             carrying.switch(raw, client, upgrade, &belonging, record)?
         }
         _ => {
-            let response = limited(&permit, worker.upstream.exchange(belonging.upstream, request, &downstream.deadline)).await?;
+            let response = limited(&permit, worker.upstream.exchange(&peer, request, &downstream.deadline)).await?;
             carrying.plain(response, &belonging)?
         }
     };

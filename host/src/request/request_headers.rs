@@ -190,12 +190,17 @@ pub fn is_refused_trailer(name: &str) -> bool {
     is_ours(name) || name == "cookie"
 }
 
-/// Whether only the gateway may say this: identity, forwarding, and what servers that read `_` for `-` take for them.
+/// Whether only the gateway may say this: identity, forwarding, the client's certificate (RFC 9440 and what proxies call it),
+/// and what servers that read `_` for `-` take for them.
 fn is_ours(name: &str) -> bool {
+    const FROM_X: [&str; 7] =
+        ["x-wicketgate-", "x-forwarded-", "x-request-id", "x-real-ip", "x-client-cert", "x-ssl-client-", "x-tls-client-"];
     let name = name.as_bytes();
     match name.first() {
         Some(b'f') => name == b"forwarded",
-        Some(b'x') => ["x-wicketgate-", "x-forwarded-", "x-request-id", "x-real-ip"].iter().any(|ours| begins(name, ours)),
+        Some(b'x') => FROM_X.iter().any(|ours| begins(name, ours)),
+        Some(b'c') => begins(name, "client-cert"),
+        Some(b's') => begins(name, "ssl-client-"),
         _ => false,
     }
 }

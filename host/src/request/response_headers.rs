@@ -28,6 +28,8 @@ pub struct Belonging<'a> {
     pub credentials: &'a CredentialInputs,
     /// The upstream's address and the `Host` that it was sent: both are its own to it.
     pub upstream: SocketAddr,
+    /// Whether it was reached by TLS, whose port may be left out.
+    pub is_tls: bool,
     pub host: &'a HeaderValue,
     pub placing: Placing,
 }
@@ -131,7 +133,7 @@ impl Belonging<'_> {
         let (authority, path) = behind.split_at(behind.find('/').unwrap_or(behind.len()));
         let is_own = authority.eq_ignore_ascii_case(self.host.to_str().ok()?)
             || authority.parse() == Ok(self.upstream)
-            || self.upstream.port() == 80 && authority.parse() == Ok(self.upstream.ip());
+            || self.upstream.port() == (if self.is_tls { 443 } else { 80 }) && authority.parse() == Ok(self.upstream.ip());
         is_own.then_some(if path.is_empty() { "/" } else { path })
     }
 }

@@ -4,8 +4,6 @@
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
-use tokio::net::TcpStream;
-
 use super::{
     DecisionSet, Decisions, Worker,
     access::{self, Passage},
@@ -17,8 +15,9 @@ use crate::{
     error::Error,
     plugin::{Connection, Subject, TcpSubject},
     upstream::{
-        proxy_protocol,
+        Peer, Stream, proxy_protocol,
         relay::{Moved, Socket, Speech, relay},
+        tls::Inside,
     },
 };
 
@@ -83,16 +82,18 @@ async fn enter<D: Decisions>(
     connection: &Connection,
     client: SocketAddr,
     passage: &mut Option<Box<Passage>>,
-) -> Result<(TcpPermit, TcpStream, (places::Place, activity::Open)), Error> {
+) -> Result<(TcpPermit, Stream, (places::Place, activity::Open)), Error> {
     let permit = decide(worker, connection, passage).await?;
     let tcp = &worker.gateway.tcp;
     let route = permit.route();
     let place = tcp.counted.take(connection.client, &route.endpoint.id.session)?;
     let open = route.activity.open();
-    let mut upstream = tcp.connect(&worker.upstream.metrics, route.endpoint.upstream).await?;
-    if let Some(version) = route.endpoint.transport.proxy_protocol {
-        proxy_protocol::write(&mut upstream, version, client).await.map_err(Error::reset)?;
-    }
+    let peer = Peer::of(&route.endpoint);
+    let preface = match route.endpoint.transport.proxy_protocol {
+        Some(version) => proxy_protocol::header(version, client, peer.address).map_err(Error::internal)?,
+        None => Vec::new(),
+    };
+    let upstream = worker.upstream.connector.connect(peer.address, peer.tls.as_ref(), Inside::Other, &preface).await?;
     Ok((permit, upstream, (place, open)))
 }
 

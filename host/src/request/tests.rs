@@ -5,4 +5,5 @@ mod failures;
 mod messages;
 mod rules;
 mod support;
+mod transports;
 mod upgrades;

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use rustls::pki_types::CertificateDer;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -30,8 +31,8 @@ impl ApiServer {
     ///
     /// # Errors
     /// When TLS or the proxy can't be set up.
-    pub fn new(config: &Config) -> Result<Option<Self>, Error> {
-        let client = config.clearml.as_ref().map(Client::new).transpose()?;
+    pub fn new(config: &Config, authorities: &[CertificateDer<'_>]) -> Result<Option<Self>, Error> {
+        let client = config.clearml.as_ref().map(|clearml| Client::new(clearml, authorities)).transpose()?;
         Ok(client.map(|client| Self { client: Arc::new(client) }))
     }
 

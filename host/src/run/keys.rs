@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rustls::pki_types::CertificateDer;
+
 use crate::{
     config::{Config, KeySet as Configured},
     discovery::Records,
@@ -44,12 +46,17 @@ pub fn key_sets(config: &Config, gateway: KeySet) -> Result<KeySets, KeySetError
     Ok(sets)
 }
 
-/// Starts a task for each set that comes from elsewhere.
-pub fn keep_all_fresh(sets: &KeySets) {
-    let client = reqwest::Client::new();
+/// Starts a task for each set that comes from elsewhere, from servers that these authorities vouch for or the system's.
+///
+/// # Errors
+/// When TLS can't be set up.
+pub fn keep_all_fresh(sets: &KeySets, authorities: &[CertificateDer<'_>]) -> Result<(), reqwest::Error> {
+    let authorities = authorities.iter().map(|authority| reqwest::Certificate::from_der(authority));
+    let client = reqwest::Client::builder().tls_certs_merge(authorities.collect::<Result<Vec<_>, _>>()?).build()?;
     for set in sets.iter().filter(|set| set.refresh().is_some()) {
         tokio::spawn(keep_fresh(Arc::clone(set), client.clone()));
     }
+    Ok(())
 }
 
 /// The key of the records of leases: made of `login.secret`, or else of the gateway's secret key at the API server, which all

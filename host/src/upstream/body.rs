@@ -15,7 +15,7 @@ use hyper::{
     client::conn::http1::SendRequest,
 };
 
-use super::{Deadline, Phase, Pool, pool::Address};
+use super::{Deadline, Peer, Phase, Pool};
 use crate::domain::Activity;
 
 /// A client's body on its way to an upstream.
@@ -44,7 +44,7 @@ pub struct ResponseBody {
 /// The upstream connection that a response's body occupies.
 pub(crate) struct Lent {
     pub pool: Rc<Pool>,
-    pub address: Address,
+    pub peer: Peer,
     pub sender: SendRequest<RequestBody>,
 }
 
@@ -162,8 +162,8 @@ impl ResponseBody {
     }
 
     fn give_back(&mut self) {
-        if let Some(Lent { pool, address, sender }) = self.lent.take() {
-            pool.give_back(address, sender);
+        if let Some(Lent { pool, peer, sender }) = self.lent.take() {
+            pool.give_back(peer, sender);
         }
     }
 }

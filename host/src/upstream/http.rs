@@ -1,7 +1,7 @@
 //! One HTTP/1.1 exchange with an upstream: over a kept connection where there is one, sent once more when that turned out to
 //! be stale, and with every failure told apart. Called by the pipeline with a request that is ready for the wire.
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use http::{Method, Request, Response};
 use hyper::{
@@ -9,19 +9,19 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::{
-    Bounds, Deadline, Metrics, Phase, Pool, RequestBody, ResponseBody,
+    Bounds, Connector, Deadline, Metrics, Peer, Phase, Pool, RequestBody, ResponseBody, Stream, Tls,
     body::{Broken, Lent},
-    connect,
+    tls::Inside,
 };
 use crate::error::{Error, Retry};
 
 /// The way to all upstreams, for one worker.
 pub struct Upstream {
     pub bounds: Bounds,
-    pub metrics: Metrics,
+    pub connector: Connector,
+    metrics: Metrics,
     pool: Rc<Pool>,
     /// No response's head may be longer.
     head_bytes: usize,
@@ -34,9 +34,10 @@ pub type Raw = Response<Incoming>;
 // === impl Upstream ===
 
 impl Upstream {
-    pub fn new(bounds: Bounds, metrics: Metrics, head_bytes: usize, headers: usize) -> Self {
+    pub fn new(bounds: Bounds, tls: Arc<Tls>, metrics: Metrics, head_bytes: usize, headers: usize) -> Self {
         let pool = Rc::new(Pool::new(bounds.idle, bounds.idle_connections));
-        Self { bounds, metrics, pool, head_bytes, headers }
+        let connector = Connector::new(tls, bounds.connect, metrics.clone());
+        Self { bounds, connector, metrics, pool, head_bytes, headers }
     }
 
     pub fn pool(&self) -> &Pool {
@@ -47,32 +48,33 @@ impl Upstream {
     /// moves.
     pub async fn exchange(
         &self,
-        address: SocketAddr,
+        peer: &Peer,
         request: Request<RequestBody>,
         deadline: &Arc<Deadline>,
     ) -> Result<Response<ResponseBody>, Error> {
-        let (request, error) = match self.pool.take(address) {
-            Some(sender) => match self.try_kept(sender, address, request, deadline).await {
+        let (request, error) = match self.pool.take(peer) {
+            Some(sender) => match self.try_kept(sender, peer, request, deadline).await {
                 Ok(response) => return Ok(response),
                 Err((Some(request), error)) if error.retry == Retry::OnNewConnection => (request, error),
                 Err((_, error)) => return Err(error),
             },
-            None => return self.send_fresh(address, request, deadline).await,
+            None => return self.send_fresh(peer, request, deadline).await,
         };
-        tracing::debug!(%address, %error, "kept connection was stale");
+        tracing::debug!(address = %peer.address, %error, "kept connection was stale");
         self.metrics.retries.inc();
-        self.send_fresh(address, request, deadline).await
+        self.send_fresh(peer, request, deadline).await
     }
 
     /// The same over a connection of its own that can be upgraded. Its driver lives for as long as the connection does.
     pub async fn exchange_upgradable(
         &self,
-        address: SocketAddr,
+        peer: &Peer,
         request: Request<RequestBody>,
         deadline: &Arc<Deadline>,
     ) -> Result<Raw, Error> {
-        let stream = self.connect(address).await?;
+        let stream = self.connect(peer).await?;
         let (mut sender, connection) = self.handshake(stream).await?;
+        let address = peer.address;
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%address, %error, "upstream connection ended");
@@ -89,14 +91,14 @@ impl Upstream {
     async fn try_kept(
         &self,
         mut sender: SendRequest<RequestBody>,
-        address: SocketAddr,
+        peer: &Peer,
         request: Request<RequestBody>,
         deadline: &Arc<Deadline>,
     ) -> Result<Response<ResponseBody>, (Option<Request<RequestBody>>, Error)> {
         let again = is_repeatable(&request).then(|| copy(&request));
         let sent = std::pin::pin!(sender.try_send_request(request));
         match deadline.within(sent).await {
-            Some(Ok(response)) => Ok(self.lend(response, sender, address, deadline)),
+            Some(Ok(response)) => Ok(self.lend(response, sender, peer, deadline)),
             Some(Err(mut unsent)) => {
                 let error = failure(unsent.error());
                 match (unsent.take_message(), again) {
@@ -111,12 +113,13 @@ impl Upstream {
 
     async fn send_fresh(
         &self,
-        address: SocketAddr,
+        peer: &Peer,
         request: Request<RequestBody>,
         deadline: &Arc<Deadline>,
     ) -> Result<Response<ResponseBody>, Error> {
-        let stream = self.connect(address).await?;
+        let stream = self.connect(peer).await?;
         let (mut sender, connection) = self.handshake(stream).await?;
+        let address = peer.address;
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%address, %error, "upstream connection ended");
@@ -124,7 +127,7 @@ impl Upstream {
         });
         let sent = std::pin::pin!(sender.send_request(request));
         match deadline.within(sent).await {
-            Some(Ok(response)) => Ok(self.lend(response, sender, address, deadline)),
+            Some(Ok(response)) => Ok(self.lend(response, sender, peer, deadline)),
             Some(Err(error)) => Err(failure(&error)),
             None => Err(overdue(deadline)),
         }
@@ -134,21 +137,21 @@ impl Upstream {
         &self,
         response: Response<Incoming>,
         sender: SendRequest<RequestBody>,
-        address: SocketAddr,
+        peer: &Peer,
         deadline: &Arc<Deadline>,
     ) -> Response<ResponseBody> {
-        let lent = Lent { pool: self.pool.clone(), address, sender };
+        let lent = Lent { pool: self.pool.clone(), peer: peer.clone(), sender };
         response.map(|body| ResponseBody::new(body, Some(lent), deadline.clone(), self.bounds.body_idle))
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, Error> {
-        connect(address, self.bounds.connect, &self.metrics).await
+    async fn connect(&self, peer: &Peer) -> Result<Stream, Error> {
+        self.connector.connect(peer.address, peer.tls.as_ref(), Inside::Http1, &[]).await
     }
 
     async fn handshake(
         &self,
-        stream: TcpStream,
-    ) -> Result<(SendRequest<RequestBody>, http1::Connection<TokioIo<TcpStream>, RequestBody>), Error> {
+        stream: Stream,
+    ) -> Result<(SendRequest<RequestBody>, http1::Connection<TokioIo<Stream>, RequestBody>), Error> {
         http1::Builder::new()
             .max_headers(self.headers)
             .max_header_size(self.head_bytes)

@@ -1,22 +1,21 @@
-//! Kept upstream connections of one worker, by address. Plain cells: no other thread sees them. A connection that was kept for
+//! Kept upstream connections of one worker, by peer. Plain cells: no other thread sees them. A connection that was kept for
 //! too long, or is one too many, is closed by dropping its sender.
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr, time::Duration};
+use std::{cell::RefCell, collections::HashMap, time::Duration};
 
 use hyper::client::conn::http1::SendRequest;
 
 use super::{
+    Peer,
     body::RequestBody,
     deadline::{now_ms, tick},
 };
 
-pub(super) type Address = SocketAddr;
-
 /// Idle connections of one worker.
 pub struct Pool {
-    kept: RefCell<HashMap<Address, Vec<Kept>>>,
+    kept: RefCell<HashMap<Peer, Vec<Kept>>>,
     idle_ms: u64,
-    per_address: usize,
+    per_peer: usize,
 }
 
 struct Kept {
@@ -27,15 +26,15 @@ struct Kept {
 // === impl Pool ===
 
 impl Pool {
-    pub fn new(idle: Duration, per_address: usize) -> Self {
+    pub fn new(idle: Duration, per_peer: usize) -> Self {
         let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-        Self { kept: RefCell::default(), idle_ms, per_address }
+        Self { kept: RefCell::default(), idle_ms, per_peer }
     }
 
-    /// The connection to this address that was used last: its upstream is the least likely to have given it up.
-    pub(super) fn take(&self, address: Address) -> Option<SendRequest<RequestBody>> {
+    /// The connection to this peer that was used last: its upstream is the least likely to have given it up.
+    pub(super) fn take(&self, peer: &Peer) -> Option<SendRequest<RequestBody>> {
         let mut kept = self.kept.borrow_mut();
-        let connections = kept.get_mut(&address)?;
+        let connections = kept.get_mut(peer)?;
         connections.retain(|connection| !connection.sender.is_closed());
         // One that isn't ready is still at its last request's body, which its upstream didn't wait for.
         let at = connections.iter().rposition(|connection| connection.sender.is_ready())?;
@@ -43,13 +42,13 @@ impl Pool {
         (now_ms().saturating_sub(connection.since_ms) < self.idle_ms).then_some(connection.sender)
     }
 
-    pub(super) fn give_back(&self, address: Address, sender: SendRequest<RequestBody>) {
-        if sender.is_closed() || self.per_address == 0 {
+    pub(super) fn give_back(&self, peer: Peer, sender: SendRequest<RequestBody>) {
+        if sender.is_closed() || self.per_peer == 0 {
             return;
         }
         let mut kept = self.kept.borrow_mut();
-        let connections = kept.entry(address).or_default();
-        if connections.len() < self.per_address {
+        let connections = kept.entry(peer).or_default();
+        if connections.len() < self.per_peer {
             connections.push(Kept { sender, since_ms: now_ms() });
         }
     }

@@ -3,21 +3,15 @@
 use std::{io, net::SocketAddr};
 
 use ppp::{v1, v2};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::domain::ProxyVersion;
 
-/// Writes the header. The destination is the address that the gateway dialled.
+/// The header. The destination is the address that the gateway dials. Both must be of one family: where they aren't, both are
+/// written as IPv6.
 ///
 /// # Errors
-/// The upstream is gone.
-pub async fn write(upstream: &mut TcpStream, version: ProxyVersion, client: SocketAddr) -> io::Result<()> {
-    let header = header(version, client, upstream.peer_addr()?)?;
-    upstream.write_all(&header).await
-}
-
-/// Both addresses must be of one family: where they aren't, both are written as IPv6.
-fn header(version: ProxyVersion, client: SocketAddr, upstream: SocketAddr) -> io::Result<Vec<u8>> {
+/// None that could happen with two addresses; the library's.
+pub fn header(version: ProxyVersion, client: SocketAddr, upstream: SocketAddr) -> io::Result<Vec<u8>> {
     let (client, upstream) =
         if client.is_ipv4() == upstream.is_ipv4() { (client, upstream) } else { (mapped(client), mapped(upstream)) };
     match version {

@@ -26,6 +26,7 @@ use tokio::{
 };
 
 use self::direction::{Direction, Step};
+use super::Stream;
 
 /// One side of a relay.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin {
@@ -182,6 +183,21 @@ async fn drain(socket: &mut impl Socket) {
 impl Socket for TcpStream {
     fn plain(&self) -> Option<&TcpStream> {
         Some(self)
+    }
+}
+
+impl Socket for Stream {
+    fn plain(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(_) => None,
+        }
+    }
+}
+
+impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
+    fn plain(&self) -> Option<&TcpStream> {
+        None
     }
 }
 

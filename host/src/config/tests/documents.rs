@@ -18,10 +18,11 @@ key_sets:
   d: {kind: introspect}
 login: {users: [{id: ada, password: x}]}
 tcp: {ports: {start: 1, end: 2}, static_ports: {db: 2}}
+tls: {certificates: [{certificate: a.pem, key: a.key}]}
 ";
 
 /// Keys of `FULL` without which the parser refuses, so that they have no default.
-const REQUIRED: [&str; 9] = [
+const REQUIRED: [&str; 11] = [
     "clearml.api_url",
     "key_sets.<name>.kind",
     "key_sets.<name>.secret",
@@ -31,6 +32,8 @@ const REQUIRED: [&str; 9] = [
     "tcp.ports.end",
     "tcp.static_ports.<name>",
     "key_sets.<name>",
+    "tls.certificates[].certificate",
+    "tls.certificates[].key",
 ];
 
 fn document(path: &str) -> String {

@@ -1,23 +1,18 @@
 //! What all workers share about TCP: limits, timeouts, counts.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
-use tokio::net::TcpStream;
 
 use super::Places;
 use crate::{
     config,
-    error::Error,
     request::Slots,
-    upstream::{
-        self, connect,
-        relay::{End, Goodbye, Relayed},
-    },
+    upstream::relay::{End, Goodbye, Relayed},
 };
 
 /// See the module.
@@ -26,7 +21,6 @@ pub struct Tcp {
     pub places: Slots,
     pub counted: Places,
     pub idle: Duration,
-    connect: Duration,
     pub metrics: Metrics,
 }
 
@@ -58,13 +52,8 @@ impl Tcp {
             places: Slots::new(config.limits.connections),
             counted: Places::new(&config.limits),
             idle: Duration::from_millis(config.timeouts.idle_ms),
-            connect: Duration::from_millis(config.timeouts.upstream_connect_ms),
             metrics,
         }
-    }
-
-    pub async fn connect(&self, metrics: &upstream::Metrics, address: SocketAddr) -> Result<TcpStream, Error> {
-        connect(address, self.connect, metrics).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::HeaderName;
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -16,7 +17,8 @@ use tokio::{
 use crate::{
     config::Config,
     domain::{
-        Attributes, Endpoint, EndpointId, EndpointName, Principal, Protocol, SessionId, SourceKind, Timestamp, UpstreamPath,
+        Attributes, Endpoint, EndpointId, EndpointName, Principal, Protocol, SessionId, SourceKind, Timestamp, Transport,
+        UpstreamPath,
         decision::{Allowance, Authentication, Forwarding, Reason, Routing},
     },
     listener::{self, Drain, Slots},
@@ -115,6 +117,13 @@ pub struct Setup {
     pub authorization_is_ours: bool,
     pub routing: Routing,
     pub pages: Arc<dyn OwnPages>,
+    /// Of `t1` and `keep`.
+    pub transport: Transport,
+    /// Of `api` alone.
+    pub api_transport: Transport,
+    pub upstream_name: &'static str,
+    /// Whom the gateway trusts besides the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
 }
 
 pub struct Running {
@@ -134,6 +143,10 @@ impl Setup {
             authorization_is_ours: false,
             routing: Routing::Forward(Arc::new(forwarding())),
             pages: Arc::new(NoPages),
+            transport: Transport::default(),
+            api_transport: Transport::default(),
+            upstream_name: "127.0.0.1",
+            authorities: Vec::new(),
         }
     }
 
@@ -144,8 +157,8 @@ impl Setup {
             protocol: Protocol::Http,
             upstream: self.upstream,
             upstream_path,
-            upstream_name: "127.0.0.1".into(),
-            transport: Default::default(),
+            upstream_name: self.upstream_name.into(),
+            transport: if name == "api" { self.api_transport } else { self.transport },
             listener_port: None,
             display_name: session.into(),
             host_label: None,
@@ -175,6 +188,7 @@ impl Setup {
             upstream_metrics: upstream::Metrics::default(),
             tcp: crate::request::tcp::Tcp::new(&self.config.tcp, Default::default()),
             live: self.config.live.clone(),
+            upstream_tls: Arc::new(upstream::Tls::new(self.authorities).unwrap()),
         });
         let worker = Worker::new(gateway, Fixed(fixture.clone()));
         let listener = listener::share("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -182,7 +196,12 @@ impl Setup {
         let (drain, drained) = watch::channel(Drain::Not);
         let slots = Slots::new(self.config.http.limits.connections);
         let listener = TcpListener::from_std(listener).unwrap();
-        let serving = tokio::task::spawn_local(listener::serve_worker(worker.clone(), listener, slots, drained));
+        let serving = tokio::task::spawn_local(listener::serve_worker(
+            worker.clone(),
+            listener::Sockets::new(listener, None),
+            slots,
+            drained,
+        ));
         Running { address, fixture, worker, drain, serving }
     }
 }
