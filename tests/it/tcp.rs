@@ -2,8 +2,12 @@
 //! servers that do exactly what a test says.
 
 mod leases;
+mod limits;
+mod proxy_protocol;
 mod redis;
+mod relay;
 mod ssh;
+mod tls;
 
 use serde_json::Value;
 use tempfile::TempDir;
