@@ -109,22 +109,38 @@ async fn the_end_of_a_token_ends_what_it_opened() {
     lasting.goes_on().await;
 }
 
+/// A gateway that asks the ClearML server who a token is, and a session of alice's that is a WebSocket server.
+struct Asking {
+    clearml: Clearml,
+    gateway: Gateway,
+    session: Listener,
+}
+
+impl Asking {
+    async fn start() -> Self {
+        let (clearml, session) = (Clearml::start(), Listener::bind().await);
+        clearml.add_session("s1", "alice", json!({"_SERVICE": "EXTERNAL", "_ADDRESS": "127.0.0.1", "_PORT": session.port()}));
+        let config = clearml.config() + OFTEN + "key_sets: {clearml: {kind: introspect, cache_s: 1}}\n";
+        let gateway = Gateway::start(&config).await;
+        let is_routed = async || gateway.status("/sessions").await.to_string().contains("\"routed\"").then_some(());
+        eventually("the session", is_routed).await;
+        Self { clearml, gateway, session }
+    }
+
+    async fn open(&self, token: &str) -> Socket {
+        let alice = Client::default().bearer(token);
+        let (client, session) = websocket::open(&alice, &self.gateway.at("/service/s1/socket"), &self.session).await;
+        Socket { client, session }
+    }
+}
+
 #[tokio::test]
 async fn a_logout_ends_what_its_token_opened() {
-    let (clearml, session) = (Clearml::start(), Listener::bind().await);
-    clearml.add_session("s1", "alice", json!({"_SERVICE": "EXTERNAL", "_ADDRESS": "127.0.0.1", "_PORT": session.port()}));
-    let config = clearml.config() + OFTEN + "key_sets: {clearml: {kind: introspect, cache_s: 0}}\n";
-    let gateway = Gateway::start(&config).await;
-    eventually("the session", async || gateway.status("/sessions").await.to_string().contains("\"routed\"").then_some(())).await;
-    let (here, there) = (clearml.token("alice"), clearml.token("alice"));
-    let open = async |token: &str| {
-        let alice = Client::default().bearer(token);
-        let (client, session) = websocket::open(&alice, &gateway.at("/service/s1/socket"), &session).await;
-        Socket { client, session }
-    };
-    let (mut one, mut other) = (open(&here).await, open(&there).await);
+    let place = Asking::start().await;
+    let (here, there) = (place.clearml.token("alice"), place.clearml.token("alice"));
+    let (mut one, mut other) = (place.open(&here).await, place.open(&there).await);
     one.goes_on().await;
-    clearml.revoke(&here);
+    place.clearml.revoke(&here);
     one.is_closed_with(DENIED).await;
     other.goes_on().await;
 }
