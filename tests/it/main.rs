@@ -5,6 +5,7 @@
 mod bad_input;
 mod clearml;
 mod demo;
+mod drain;
 mod jupyter;
 mod live;
 mod open;
