@@ -12,4 +12,5 @@ mod live;
 mod open;
 mod plugins;
 mod site;
+mod slow;
 mod tcp;
