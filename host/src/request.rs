@@ -71,7 +71,7 @@ impl<D: Decisions> Worker<D> {
     pub fn new(gateway: Arc<Gateway>, decisions: D) -> Rc<Self> {
         let settings = &gateway.settings;
         let metrics = gateway.upstream_metrics.clone();
-        let upgraded = upgrade::Open::new(metrics.upgrades.clone());
+        let upgraded = upgrade::Open::default();
         let tls = gateway.upstream_tls.clone();
         let upstream = Upstream::new(settings.bounds, tls, metrics, settings.head_bytes, settings.headers);
         let live = live::Live::new(&gateway.live);

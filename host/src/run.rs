@@ -21,6 +21,7 @@ use std::{
 };
 
 use prometheus_client::registry::Registry;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::LocalSet,
@@ -108,7 +109,18 @@ pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
     Ok(notices)
 }
 
+/// Each connection takes two descriptors, and many systems let a process begin with 1,024.
+fn use_all_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
+}
+
 async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+    use_all_descriptors();
     let (trigger, mut stop) = shutdown::channel();
     let signals = tokio::task::spawn_local(shutdown::signals()?.advance(trigger));
     let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);

@@ -252,7 +252,7 @@ impl<D: Decisions> Carrying<'_, D> {
         let (endpoint, lifetime) = (Arc::clone(&self.permit.route().endpoint), self.permit.lifetime());
         let (activity, live) = (self.activity, self.live);
         tokio::task::spawn_local(async move {
-            let _held = (worker.upgraded.enter(), slot);
+            let _held = (worker.upgraded.enter(&worker.gateway.upstream_metrics.upgrades), slot);
             let _open = activity.as_ref().map(Activity::open);
             let Some((client, upstream)) = switched.await else { return };
             let meter = |moved: Moved| {
