@@ -82,6 +82,10 @@ impl Error {
         Self::new(Origin::Downstream, Kind::MethodRefused, StatusCode::METHOD_NOT_ALLOWED, public)
     }
 
+    pub fn not_implemented(public: &'static str) -> Self {
+        Self::new(Origin::Downstream, Kind::MethodRefused, StatusCode::NOT_IMPLEMENTED, public)
+    }
+
     pub fn expectation() -> Self {
         let public = "The only expectation that is understood is 100-continue.";
         Self::new(Origin::Downstream, Kind::Expectation, StatusCode::EXPECTATION_FAILED, public)

@@ -12,6 +12,7 @@ pub mod client;
 pub mod cookies;
 pub mod decisions;
 pub mod forward;
+pub mod http2;
 pub mod identity;
 pub mod live;
 pub mod metrics;

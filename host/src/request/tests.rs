@@ -2,6 +2,7 @@
 //! are scripted byte for byte.
 
 mod failures;
+mod http2;
 mod messages;
 mod rules;
 mod support;
