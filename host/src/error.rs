@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 use http::StatusCode;
 
 /// Something on the path failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     pub origin: Origin,
     pub kind: Kind,

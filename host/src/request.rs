@@ -74,7 +74,7 @@ impl<D: Decisions> Worker<D> {
         let metrics = gateway.upstream_metrics.clone();
         let upgraded = upgrade::Open::default();
         let tls = gateway.upstream_tls.clone();
-        let upstream = Upstream::new(settings.bounds, tls, metrics, settings.head_bytes, settings.headers);
+        let upstream = Upstream::new(settings.bounds, settings.http2.clone(), tls, metrics, settings.head_bytes, settings.headers);
         let live = live::Live::new(&gateway.live);
         Rc::new(Self { decisions, upstream, upgraded, live, identities: identity::Known::default(), gateway })
     }

@@ -77,6 +77,15 @@ pub struct Http2 {
     /// After so long a connection takes no more requests, and ends when those that it has do: a client that never reads the
     /// end of an answer holds it no longer, and certificates are looked at again.
     pub connection_age_s: u64,
+    /// Connections to a session that declares HTTP/2, per address and worker.
+    pub upstream_connections: usize,
+    /// Requests at a time on one of them; the session may say less. Over all of them requests wait.
+    pub upstream_streams: usize,
+    /// Bytes of a response that a session may send ahead of its client. A connection may have all of its requests' together, so
+    /// that a client that reads slowly holds up nobody else.
+    pub upstream_window_bytes: u32,
+    /// An idle one is kept for so long.
+    pub upstream_idle_ms: u64,
 }
 
 impl Default for Http {
@@ -104,6 +113,10 @@ impl Default for Http2 {
             ping_ms: 30_000,
             ping_timeout_ms: 20_000,
             connection_age_s: 3_600,
+            upstream_connections: 4,
+            upstream_streams: 100,
+            upstream_window_bytes: 128 * 1024,
+            upstream_idle_ms: 60_000,
         }
     }
 }

@@ -226,6 +226,8 @@ fn check_limits(config: &Config) -> Result<(), Broken> {
         ("http.http2.malformed", config.http.http2.malformed as u64, 1),
         ("http.http2.ping_ms", config.http.http2.ping_ms, 1),
         ("http.http2.ping_timeout_ms", config.http.http2.ping_timeout_ms, 1),
+        ("http.http2.upstream_connections", config.http.http2.upstream_connections as u64, 1),
+        ("http.http2.upstream_streams", config.http.http2.upstream_streams as u64, 1),
         ("http.http2.connection_age_s", config.http.http2.connection_age_s, 1),
         ("tls.handshake_ms", config.tls.handshake_ms, 1),
         ("tls.poll_s", config.tls.poll_s, 1),
@@ -250,6 +252,7 @@ fn check_limits(config: &Config) -> Result<(), Broken> {
     for (key, found) in [
         ("http.http2.stream_window_bytes", http2.stream_window_bytes),
         ("http.http2.connection_window_bytes", http2.connection_window_bytes),
+        ("http.http2.upstream_window_bytes", http2.upstream_window_bytes),
     ] {
         if !(SMALLEST_WINDOW..=LARGEST_WINDOW).contains(&found) {
             return broken(key, format!("found {found}, expected {SMALLEST_WINDOW} to {LARGEST_WINDOW}"));

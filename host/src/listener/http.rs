@@ -77,7 +77,7 @@ pub async fn serve_worker<D: Decisions>(worker: Rc<Worker<D>>, sockets: Sockets,
                 Err(error) => pause_after(&error).await,
             },
             Some(ended) = connections.join_next() => note(ended),
-            _ = sweep.tick() => worker.upstream.pool().sweep(),
+            _ = sweep.tick() => worker.upstream.sweep(),
         }
     }
     drop(sockets);

@@ -24,7 +24,7 @@ use super::{
     response_headers::{self, Belonging, Placing},
 };
 use crate::{
-    domain::{Activity, UpstreamPath},
+    domain::{Activity, UpstreamHttp, UpstreamPath},
     error::Error,
     upstream::{
         Peer, RequestBody, ResponseBody,
@@ -76,6 +76,9 @@ pub async fn forward<D: Decisions>(
     let limit = [settings.body_bytes, permit.forwarding().limits.request_body_bytes].into_iter().flatten().min();
     refuse_oversized(&parts, limit)?;
 
+    if survey.upgrade.is_some() && permit.route().endpoint.transport.upstream_http == UpstreamHttp::Http2 {
+        return Err(Error::not_implemented("The session speaks HTTP/2, which nothing is upgraded from."));
+    }
     let on_upgrade = survey.upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
     let upgrade = survey.upgrade.as_deref().filter(|_| on_upgrade.is_some());
     parts.uri = target(&parts.uri, placed, set.credentials().query.as_slice())?;

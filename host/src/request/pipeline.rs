@@ -17,7 +17,7 @@ use super::{
     origin,
     pages::{PageRequest, Pending, Visitor},
     request_headers::REQUEST_ID,
-    respond::{self, Reader},
+    respond::{self, Reading, StandsFor},
     wellformed::Survey,
 };
 use crate::{
@@ -76,7 +76,7 @@ pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstrea
         _ => Ok(None),
     };
     let mut record = access::is_on().then(|| Box::new(Record::new(&parts, started)));
-    let accept = parts.headers.get(header::ACCEPT).cloned();
+    let reading = Reading::of(&parts);
     let request_id = request_id(&parts, downstream);
     if let Some(record) = &mut record {
         text(&request_id).clone_into(&mut record.request_id);
@@ -85,7 +85,7 @@ pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstrea
         Ok(connect) => serve(worker, downstream, parts, body, connect, &request_id, &mut record).await,
         Err(error) => Err(error),
     };
-    let response = match served {
+    let mut response = match served {
         Ok(response) => response,
         Err(error) => {
             worker.gateway.metrics.failed(&error);
@@ -95,10 +95,11 @@ pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstrea
             if let Some(record) = &mut record {
                 record.failed(&error);
             }
-            respond::error(&error, Reader::new(accept.as_ref()), text(&request_id))
+            respond::error(&error, reading.reader(), text(&request_id))
         }
     };
-    let status = response.status();
+    let stands_for = if reading.is_grpc { response.extensions_mut().remove() } else { None };
+    let status = stands_for.map_or(response.status(), |StandsFor(status)| status);
     worker.gateway.metrics.responded(status, started.elapsed());
     if let Some(record) = &mut record {
         record.answered();
@@ -152,7 +153,7 @@ async fn serve<D: Decisions>(
     match decisions::decide(&set, &subject, route, record).await? {
         Ruling::Permit(permit) => {
             let placed = forward::Placed::new(key, &permit);
-            let may_last = survey.upgrade.is_some() || wants_events(&parts);
+            let may_last = survey.upgrade.is_some() || wants_events(&parts) || respond::is_grpc(&parts);
             let live = may_last.then(|| LiveRequest::new(worker, &parts, &survey, connection, key, &permit)).flatten();
             let is_poll = settings.polls.iter().any(|poll| poll.matches(parts.method.as_str(), &path[key.rest_at()..]));
             let arrived = Arrived { parts, body, survey, connect, request_id: request_id.clone(), live, is_poll };
@@ -223,7 +224,7 @@ fn ask(settings: &Settings, parts: &Parts, key: Key<'_>, challenge: Option<&Chal
         Some(location) => respond::redirect(StatusCode::FOUND, location, request_id),
         None => {
             let schemes = challenge.map_or(&[][..], |challenge| challenge.schemes.as_slice());
-            respond::unauthorized(schemes, Reader::new(parts.headers.get(header::ACCEPT)), request_id)
+            respond::unauthorized(schemes, Reading::of(parts).reader(), request_id)
         }
     }
 }
