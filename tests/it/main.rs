@@ -5,6 +5,7 @@
 mod bad_input;
 mod clearml;
 mod demo;
+mod http2;
 mod jupyter;
 mod plugins;
 mod site;

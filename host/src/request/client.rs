@@ -2,7 +2,7 @@
 
 mod forwarded;
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -15,10 +15,10 @@ use crate::{
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// A downstream connection.
+/// A downstream connection, or one stream of it.
 pub struct Downstream {
     /// The peer as the client.
-    pub connection: Connection,
+    pub connection: Rc<Connection>,
     pub is_trusted_proxy: bool,
     pub is_tls: bool,
     pub deadline: Arc<Deadline>,
@@ -35,16 +35,28 @@ impl Downstream {
         let deadline = Arc::new(Deadline::new(Phase::Idle, settings.keep_alive));
         let peer = peer.to_canonical();
         let peer_value = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        let connection = Connection { client: peer, listener_port, tls_name: None, client_certificate: None };
+        let connection = Rc::new(Connection { client: peer, listener_port, tls_name: None, client_certificate: None });
         Self { connection, is_trusted_proxy: settings.trusts(peer), is_tls: false, deadline, peer_value, slot: Rc::new(slot) }
     }
 
     /// The same over TLS, with the name that the client asked for and its certificate, which has been verified.
     pub fn over_tls(mut self, name: Option<Box<str>>, certificate: Option<Box<[u8]>>) -> Self {
         self.is_tls = true;
-        self.connection.tls_name = name;
-        self.connection.client_certificate = certificate;
+        let Connection { client, listener_port, .. } = *self.connection;
+        self.connection = Rc::new(Connection { client, listener_port, tls_name: name, client_certificate: certificate });
         self
+    }
+
+    /// The same for one of many requests at a time, which has a deadline of its own.
+    pub fn stream(&self) -> Self {
+        let deadline = Arc::new(Deadline::new(Phase::Deciding, Duration::MAX));
+        Self {
+            connection: self.connection.clone(),
+            deadline,
+            peer_value: self.peer_value.clone(),
+            slot: self.slot.clone(),
+            ..*self
+        }
     }
 
     /// For a request by way of a trusted proxy: the same connection with the client that the proxies name, which is the last

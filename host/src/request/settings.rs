@@ -7,7 +7,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 use crate::{
-    config::{Config, Poll},
+    config::{Config, Http2, Poll},
     upstream::Bounds,
 };
 
@@ -29,6 +29,7 @@ pub struct Settings {
     pub target_bytes: usize,
     pub body_bytes: Option<u64>,
     pub polls: Vec<Poll>,
+    pub http2: Http2,
     trusted: Vec<IpNet>,
 }
 
@@ -67,6 +68,7 @@ impl Settings {
             target_bytes: http.limits.target_bytes,
             body_bytes: http.limits.body_bytes,
             polls: config.activity.polls.clone(),
+            http2: http.http2.clone(),
             trusted: http.trusted_proxies.clone(),
             public_origin,
         }
