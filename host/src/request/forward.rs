@@ -6,7 +6,7 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::{
-    body::Incoming,
+    body::{Body as _, Incoming},
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
@@ -217,15 +217,22 @@ impl<D: Decisions> Carrying<'_, D> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::malfunction("the upstream switched protocols without being asked"));
         }
-        // What has a length ends by itself.
-        let is_stream = !response.headers().contains_key(header::CONTENT_LENGTH);
-        let ending = self
-            .live
-            .filter(|_| is_stream)
-            .map(|live| Ending::watch(self.worker, &self.permit.route().endpoint, self.permit.lifetime(), live));
-        let mut response = response.map(|body| Body::upstream(body, self.activity, ending));
+        let activity = self.activity.clone();
+        let ending = self.ending(&response);
+        let mut response = response.map(|body| Body::upstream(body, activity, ending));
         response_headers::prepare(response.headers_mut(), belonging);
         Ok(response)
+    }
+
+    /// What ends the answer before its session does. What has a length ends by itself, and most of the rest soon: only of
+    /// events is it known beforehand that they last.
+    fn ending(self, response: &Response<ResponseBody>) -> Option<Ending> {
+        let live =
+            self.live.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH) && !response.body().is_end_stream())?;
+        let (worker, endpoint, lifetime) = (Rc::clone(self.worker), self.permit.route().endpoint.clone(), self.permit.lifetime());
+        let watch = move || Ending::watch(&worker, &endpoint, lifetime, live);
+        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        Some(if kind.starts_with(b"text/event-stream") { watch() } else { Ending::once_it_lasts(watch) })
     }
 
     /// After the upstream's 101 the bytes go their own way; any other answer is a plain one.

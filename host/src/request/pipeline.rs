@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
 use super::{
@@ -34,7 +34,7 @@ pub struct Arrived<D> {
     pub survey: Survey,
     pub connect: Option<ExtendedConnect>,
     pub request_id: HeaderValue,
-    /// Where its answer may outlast the decision.
+    /// For an answer that outlasts the decision.
     pub live: Option<LiveRequest<D>>,
     /// It's no sign of somebody's presence.
     pub is_poll: bool,
@@ -153,8 +153,7 @@ async fn serve<D: Decisions>(
     match decisions::decide(&set, &subject, route, record).await? {
         Ruling::Permit(permit) => {
             let placed = forward::Placed::new(key, &permit);
-            let may_last = survey.upgrade.is_some() || wants_events(&parts) || respond::is_grpc(&parts);
-            let live = may_last.then(|| LiveRequest::new(worker, &parts, &survey, connection, key, &permit)).flatten();
+            let live = LiveRequest::new(worker, &parts, &survey, connection, key, &permit);
             let is_poll = settings.polls.iter().any(|poll| poll.matches(parts.method.as_str(), &path[key.rest_at()..]));
             let arrived = Arrived { parts, body, survey, connect, request_id: request_id.clone(), live, is_poll };
             forward::forward(worker, downstream, &set, arrived, permit, placed, record).await
@@ -162,12 +161,6 @@ async fn serve<D: Decisions>(
         Ruling::Challenge(challenge) => Ok(ask(settings, &parts, key, challenge.as_ref(), text(request_id))),
         Ruling::Redirect(location) => Ok(respond::redirect(StatusCode::TEMPORARY_REDIRECT, location, text(request_id))),
     }
-}
-
-/// Whether a browser's `EventSource` sent it, or something that does as it does.
-fn wants_events(parts: &Parts) -> bool {
-    let accept = parts.headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
-    memchr::memmem::find(accept, b"text/event-stream").is_some()
 }
 
 /// What a plugin may see of a request.

@@ -149,7 +149,7 @@ pub fn tick() {
 }
 
 /// Milliseconds since the program first asked, as of the last `tick` of this thread.
-pub(super) fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     NOW_MS.get()
 }
 
