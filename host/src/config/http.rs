@@ -13,6 +13,9 @@ pub struct Http {
     pub workers: Option<std::num::NonZeroUsize>,
     /// Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks whose connections begin with a header of the PROXY protocol (versions 1 and 2): required from these, on both
+    /// listeners, and never looked for from others.
+    pub proxy_protocol_from: Vec<IpNet>,
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub http2: Http2,
@@ -94,6 +97,7 @@ impl Default for Http {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             workers: None,
             trusted_proxies: Vec::new(),
+            proxy_protocol_from: Vec::new(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             http2: Http2::default(),

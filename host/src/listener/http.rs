@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     connection, http2,
     preface::{self, Version},
+    proxy_protocol,
     tls::{Alpn, Tls},
 };
 use crate::{
@@ -115,6 +116,7 @@ async fn plain<D: Decisions>(
 ) {
     let _counted = Counted::new(&worker);
     let settings = &worker.gateway.settings;
+    let Some((stream, downstream)) = introduced(settings, stream, downstream).await else { return };
     let version = tokio::select! {
         version = preface::version(stream, settings.keep_alive, settings.request_head) => version,
         // Nothing was asked yet.
@@ -124,6 +126,23 @@ async fn plain<D: Decisions>(
         Some((stream, Version::Http1)) => connection::serve(worker, http, stream, downstream, drain).await,
         Some((stream, Version::Http2)) => http2::serve(worker, stream, downstream, drain).await,
         None => {}
+    }
+}
+
+/// By a peer that speaks for clients: with the one whom it names. None where it doesn't, or takes too long.
+async fn introduced(settings: &Settings, mut stream: TcpStream, downstream: Downstream) -> Option<(TcpStream, Downstream)> {
+    let peer = downstream.connection.client;
+    if !settings.speaks_proxy_protocol(peer) {
+        return Some((stream, downstream));
+    }
+    match tokio::time::timeout(settings.request_head, proxy_protocol::read(&mut stream)).await {
+        Ok(Ok(Some(client))) => Some((stream, downstream.for_client(client.ip(), settings))),
+        Ok(Ok(None)) => Some((stream, downstream)),
+        Ok(Err(error)) => {
+            tracing::info!(target: "access", %peer, %error, "connection refused");
+            None
+        }
+        Err(_) => None,
     }
 }
 
@@ -137,6 +156,7 @@ async fn secured<D: Decisions>(
     mut drain: watch::Receiver<Drain>,
 ) {
     let _counted = Counted::new(&worker);
+    let Some((stream, downstream)) = introduced(&worker.gateway.settings, stream, downstream).await else { return };
     let accepted = tokio::select! {
         accepted = tls.accept(stream, Alpn::Http) => accepted,
         // Nothing was asked yet.

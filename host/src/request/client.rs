@@ -34,9 +34,17 @@ impl Downstream {
         tick();
         let deadline = Arc::new(Deadline::new(Phase::Idle, settings.keep_alive));
         let peer = peer.to_canonical();
-        let peer_value = HeaderValue::try_from(peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        let peer_value = value(peer);
         let connection = Rc::new(Connection { client: peer, listener_port, tls_name: None, client_certificate: None });
         Self { connection, is_trusted_proxy: settings.trusts(peer), is_tls: false, deadline, peer_value, slot: Rc::new(slot) }
+    }
+
+    /// The same for a client whom the peer named by the PROXY protocol.
+    pub fn for_client(mut self, client: IpAddr, settings: &Settings) -> Self {
+        self.connection = Rc::new(Connection { client, ..(*self.connection).clone() });
+        self.peer_value = value(client);
+        self.is_trusted_proxy = settings.trusts(client);
+        self
     }
 
     /// The same over TLS, with the name that the client asked for and its certificate, which has been verified.
@@ -118,6 +126,10 @@ fn named(headers: &HeaderMap) -> Vec<String> {
     }
     let lines = headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(|entry| entry.trim().to_owned()).collect()
+}
+
+fn value(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// An address as proxies write it: with or without a port or brackets.

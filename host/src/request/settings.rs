@@ -31,6 +31,7 @@ pub struct Settings {
     pub polls: Vec<Poll>,
     pub http2: Http2,
     trusted: Vec<IpNet>,
+    proxies: Vec<IpNet>,
 }
 
 /// The domain under which sessions have hosts of their own.
@@ -70,6 +71,7 @@ impl Settings {
             polls: config.activity.polls.clone(),
             http2: http.http2.clone(),
             trusted: http.trusted_proxies.clone(),
+            proxies: http.proxy_protocol_from.clone(),
             public_origin,
         }
     }
@@ -77,6 +79,11 @@ impl Settings {
     /// Whether an address is a proxy whose word counts.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether a peer's connections begin with a header of the PROXY protocol.
+    pub fn speaks_proxy_protocol(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(&peer))
     }
 
     /// The label under the base domain that an authority names, if it's one of a session: the gateway's own host isn't, even
