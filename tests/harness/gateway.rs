@@ -2,8 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -11,6 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{Client, PATIENCE, eventually, free_port};
+
+/// In the gateway's directory.
+const CONFIG: &str = "wicketgate.yaml";
 
 /// A running gateway. It's killed when this is dropped.
 pub struct Gateway {
@@ -28,21 +31,27 @@ impl Gateway {
     /// Starts a gateway and waits until it's ready. `config` is added to what every test needs: listeners on free ports of
     /// loopback. It may use `{port}` for the gateway's port and `{directory}` for a directory of its own.
     pub async fn start(config: &str) -> Self {
-        let mut gateway = Self::spawn(config);
-        let url = format!("{}/readyz", gateway.admin);
-        gateway.wait(&url).await;
+        let mut gateway = Self::spawn(config, None);
+        gateway.is_ready().await;
+        gateway
+    }
+
+    /// The same, with no more descriptors than this.
+    pub async fn start_with_descriptors(config: &str, descriptors: u32) -> Self {
+        let mut gateway = Self::spawn(config, Some(descriptors));
+        gateway.is_ready().await;
         gateway
     }
 
     /// The same, without waiting for more than the admin listener: for tests of a gateway that isn't ready.
     pub async fn start_unready(config: &str) -> Self {
-        let mut gateway = Self::spawn(config);
+        let mut gateway = Self::spawn(config, None);
         let url = format!("{}/healthz", gateway.admin);
         gateway.wait(&url).await;
         gateway
     }
 
-    fn spawn(config: &str) -> Self {
+    fn spawn(config: &str, descriptors: Option<u32>) -> Self {
         let (port, admin) = (free_port(), free_port());
         let directory = tempfile::tempdir().unwrap();
         let own = config.replace("{port}", &port.to_string()).replace("{directory}", directory.path().to_str().unwrap());
@@ -58,25 +67,39 @@ impl Gateway {
                 text += &default;
             }
         }
-        let file = directory.path().join("wicketgate.yaml");
-        std::fs::write(&file, text + &own).unwrap();
-        let mut process = Command::new(binary())
-            .args(["run", "--config"])
-            .arg(&file)
-            .env_remove("CLEARML_API_HOST")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (stderr, lines) = (process.stderr.take().unwrap(), Arc::clone(&log));
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
+        std::fs::write(directory.path().join(CONFIG), text + &own).unwrap();
+        let log = Arc::default();
+        let process = launch(directory.path(), descriptors, &log);
         Self { url: format!("http://127.0.0.1:{port}"), port, admin: format!("http://127.0.0.1:{admin}"), process, log, directory }
+    }
+
+    /// Kills the gateway without a word.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again after its end: the same configuration, ports and directory, and waits until it's ready.
+    pub async fn start_again(&mut self) {
+        assert!(self.process.try_wait().unwrap().is_some(), "it's still running");
+        self.process = launch(self.directory.path(), None, &self.log);
+        self.is_ready().await;
+    }
+
+    /// Sends it a signal by its name (`TERM`).
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success(), "SIG{name} can't be sent");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn exit(&mut self) -> ExitStatus {
+        eventually("the gateway's end", async || self.process.try_wait().unwrap()).await
+    }
+
+    async fn is_ready(&mut self) {
+        let url = format!("{}/readyz", self.admin);
+        self.wait(&url).await;
     }
 
     async fn wait(&mut self, url: &str) {
@@ -116,6 +139,13 @@ impl Gateway {
         format!("{}{path}", self.url)
     }
 
+    /// One sample of the metrics by its name and labels as they're written (`…_total{reason="idle"}`); 0 where there's none.
+    pub async fn metric(&self, sample: &str) -> u64 {
+        let metrics = Client::default().get(&format!("{}/metrics", self.admin)).await.text();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.map_or(0, |number| number.parse().unwrap())
+    }
+
     /// JSON of the admin listener.
     pub async fn status(&self, path: &str) -> Value {
         Client::default().get(&format!("{}{path}", self.admin)).await.json()
@@ -132,6 +162,27 @@ impl Drop for Gateway {
             println!("the gateway's log:\n{}", self.log());
         }
     }
+}
+
+/// Starts the configuration in a directory; what it says goes behind what is in the log.
+fn launch(directory: &Path, descriptors: Option<u32>, log: &Arc<Mutex<Vec<String>>>) -> Child {
+    let mut command = match descriptors {
+        None => Command::new(binary()),
+        Some(limit) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(binary());
+            shell
+        }
+    };
+    command.args(["run", "--config"]).arg(directory.join(CONFIG)).env_remove("CLEARML_API_HOST");
+    let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (stderr, lines) = (process.stderr.take().unwrap(), Arc::clone(log));
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    });
+    process
 }
 
 /// The gateway's binary: `WICKETGATE_BIN`, or the one that was built beside the test.

@@ -15,7 +15,9 @@ pub mod ports;
 pub mod programs;
 pub mod python;
 pub mod server;
+pub mod tcp;
 pub mod upstream;
+pub mod websocket;
 
 pub use browser::Browser;
 pub use certificates::Certificate;
@@ -25,7 +27,9 @@ pub use gateway::Gateway;
 pub use mount::ConfigMap;
 pub use ports::PortRange;
 pub use programs::{OpenSsh, Redis};
+pub use tcp::{Listener, greeting, speaker};
 pub use upstream::Upstream;
+pub use websocket::{Frame, WebSocket};
 
 use std::time::Duration;
 

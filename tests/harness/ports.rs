@@ -38,8 +38,13 @@ impl PortRange {
 
     /// The section `tcp` of a gateway that leases these.
     pub fn config(&self) -> String {
+        self.config_with("")
+    }
+
+    /// The same with further keys (`quarantine_s: 1`).
+    pub fn config_with(&self, keys: &str) -> String {
         let Self { start, end } = self;
-        format!("tcp: {{address: 127.0.0.1, listen: 127.0.0.1, ports: {{start: {start}, end: {end}}}}}\n")
+        format!("tcp: {{address: 127.0.0.1, listen: 127.0.0.1, ports: {{start: {start}, end: {end}}}, {keys}}}\n")
     }
 
     pub fn contains(&self, port: u16) -> bool {

@@ -1,5 +1,6 @@
 //! TCP endpoints of ClearML tasks: a port is leased, written to the task in place of its own address, and leads to its own server.
 
+mod records;
 mod sdk;
 mod session;
 

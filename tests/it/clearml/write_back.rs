@@ -15,7 +15,7 @@ fn writes(clearml: &Clearml) -> usize {
 }
 
 /// Waits until the server was asked for sessions twice more: whatever there was to do has been done.
-async fn two_looks(clearml: &Clearml) {
+pub(super) async fn two_looks(clearml: &Clearml) {
     let before = clearml.count("tasks.get_all_ex");
     eventually("two more looks", async || (clearml.count("tasks.get_all_ex") > before + 2).then_some(())).await;
 }
