@@ -36,7 +36,7 @@ pub use self::{
     discovery::{Dial, Discovery},
     environment::Environment,
     error::{ConfigError, Origin},
-    http::{Http, Limits, Timeouts},
+    http::{Http, Http2, Limits, Timeouts},
     key_sets::{Algorithm, JwksSource, KeySet, SecretEncoding},
     live::Live,
     load::{Loaded, load, parse},

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 use http::StatusCode;
 
 /// Something on the path failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     pub origin: Origin,
     pub kind: Kind,
@@ -80,6 +80,10 @@ impl Error {
 
     pub fn method_refused(public: &'static str) -> Self {
         Self::new(Origin::Downstream, Kind::MethodRefused, StatusCode::METHOD_NOT_ALLOWED, public)
+    }
+
+    pub fn not_implemented(public: &'static str) -> Self {
+        Self::new(Origin::Downstream, Kind::MethodRefused, StatusCode::NOT_IMPLEMENTED, public)
     }
 
     pub fn expectation() -> Self {

@@ -4,7 +4,9 @@
 pub mod bind;
 mod connection;
 pub mod http;
+mod http2;
 pub mod ports;
+mod preface;
 mod proxy_protocol;
 pub mod tcp;
 pub mod tls;

@@ -12,6 +12,7 @@ pub mod client;
 pub mod cookies;
 pub mod decisions;
 pub mod forward;
+pub mod http2;
 pub mod identity;
 pub mod live;
 pub mod metrics;
@@ -71,9 +72,9 @@ impl<D: Decisions> Worker<D> {
     pub fn new(gateway: Arc<Gateway>, decisions: D) -> Rc<Self> {
         let settings = &gateway.settings;
         let metrics = gateway.upstream_metrics.clone();
-        let upgraded = upgrade::Open::new(metrics.upgrades.clone());
+        let upgraded = upgrade::Open::default();
         let tls = gateway.upstream_tls.clone();
-        let upstream = Upstream::new(settings.bounds, tls, metrics, settings.head_bytes, settings.headers);
+        let upstream = Upstream::new(settings.bounds, settings.http2.clone(), tls, metrics, settings.head_bytes, settings.headers);
         let live = live::Live::new(&gateway.live);
         Rc::new(Self { decisions, upstream, upgraded, live, identities: identity::Known::default(), gateway })
     }

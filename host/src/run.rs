@@ -4,6 +4,7 @@
 mod activity_metrics;
 mod clearml;
 mod decisions;
+mod discovery;
 mod keys;
 mod plugin_metrics;
 mod sockets;
@@ -21,6 +22,7 @@ use std::{
 };
 
 use prometheus_client::registry::Registry;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::LocalSet,
@@ -36,8 +38,8 @@ use crate::{
     auth::{Mint, Pages},
     config::{Config, Loaded, SecretEncoding},
     demo,
-    discovery::{self, Assembler, Board, Leases, NewPlugins, dial::DialRules, dial::Resolver},
-    domain::{Activities, SourceKind},
+    discovery::{Leases, NewPlugins},
+    domain::Activities,
     listener::{
         self, Drain, Slots, Tls,
         ports::{LeasedPorts, OpenPorts},
@@ -61,11 +63,6 @@ pub enum Start {
     Demo(demo::Place),
 }
 
-/// Names that are resolved at a time, and how long one may take.
-const RESOLUTIONS: usize = 16;
-const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often the file of sessions is read even when no change was notified.
-const FILE_POLL: Duration = Duration::from_secs(10);
 /// How often to look whether everything is there, while starting.
 const READY_POLL: Duration = Duration::from_millis(20);
 
@@ -108,7 +105,18 @@ pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
     Ok(notices)
 }
 
+/// Each connection takes two descriptors, and many systems let a process begin with 1,024.
+fn use_all_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
+}
+
 async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+    use_all_descriptors();
     let (trigger, mut stop) = shutdown::channel();
     let signals = tokio::task::spawn_local(shutdown::signals()?.advance(trigger));
     let workers = config.http.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
@@ -142,16 +150,16 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let entrances = Entrances { open_ports, doors: Doors::new(&config.tcp, tls), draining };
     let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, entrances)?);
     let leases = Leases::new(&config.tcp, Box::new(ports));
-    let shared = Shared { snapshots: Arc::clone(&snapshots), activities: Arc::default() };
+    let activities = Arc::<Activities>::default();
     if config.activity.metrics {
-        registry.register_collector(Box::new(activity_metrics::ActivityMetrics(Arc::clone(&shared.activities))));
+        registry.register_collector(Box::new(activity_metrics::ActivityMetrics(Arc::clone(&activities))));
     }
-    let own_ports = own_ports(config, address, secure);
-    let (board, discovery) = start_discovery(config, own_ports, &engine, &shared, leases, api.as_ref(), &mut registry).await?;
+    let stage = ControlStage::new(plugin::Worker::new(Arc::clone(&engine)), Arc::clone(&snapshots), Arc::clone(&activities));
+    let own_ports = discovery::own_ports(config, address, secure);
+    let (board, discovery) = discovery::start(config, own_ports, stage, leases, api.as_ref(), &mut registry).await?;
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
-    let status: Arc<dyn Status> =
-        Arc::new(GatewayStatus { board, admission, snapshots, activities: shared.activities, shutdown: stop.clone() });
+    let status: Arc<dyn Status> = Arc::new(GatewayStatus { board, admission, snapshots, activities, shutdown: stop.clone() });
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
 
@@ -193,55 +201,12 @@ fn demo_port(address: SocketAddr, option: &str) -> Result<SocketAddr, Failure> {
     listener::probe(address).map_err(|error| format!("{error}; choose another port with {option}").into())
 }
 
-/// What discovery writes and others read.
-struct Shared {
-    snapshots: Arc<Snapshots>,
-    activities: Arc<Activities>,
-}
-
 /// Where workers let traffic in besides the HTTP listener.
 #[derive(Clone)]
 struct Entrances {
     open_ports: watch::Receiver<OpenPorts>,
     doors: Doors,
     draining: watch::Receiver<Drain>,
-}
-
-/// The gateway's own listeners: no session is dialled there.
-fn own_ports(config: &Config, address: SocketAddr, secure: Option<SocketAddr>) -> Vec<u16> {
-    let listeners = [Some(address), Some(config.admin.listen), secure].into_iter().flatten().map(|address| address.port());
-    let leased = config.tcp.ports.map(|range| range.start..=range.end).into_iter().flatten();
-    listeners.chain(leased).chain(config.tcp.static_ports.values().copied()).collect()
-}
-
-/// Starts the sources and the assembler. Answers its board, and where plugin sets are handed in.
-async fn start_discovery(
-    config: &Config,
-    own_ports: Vec<u16>,
-    engine: &Arc<Engine>,
-    shared: &Shared,
-    leases: Leases,
-    api: Option<&ApiServer>,
-    registry: &mut Registry,
-) -> Result<(Arc<Board>, mpsc::Sender<NewPlugins<PluginSet>>), Failure> {
-    let sources =
-        api.iter().map(|_| SourceKind::Clearml).chain(config.discovery.file.iter().map(|_| SourceKind::File)).collect::<Vec<_>>();
-    let rules = Arc::new(DialRules::new(config.discovery.dial.networks.clone(), own_ports, clearml::addresses(config).await));
-    let stage =
-        ControlStage::new(plugin::Worker::new(Arc::clone(engine)), Arc::clone(&shared.snapshots), Arc::clone(&shared.activities));
-    let resolver = Resolver::new(RESOLUTIONS, RESOLUTION_TIMEOUT);
-    let metrics = discovery::Metrics::register(registry);
-    let (assembler, inbox) = Assembler::new(stage, rules, resolver, leases, sources, metrics.clone());
-    let board = assembler.board();
-    if let Some(api) = api {
-        let records = Arc::new(keys::records(config)?);
-        api.start(config, records, inbox.reports.clone(), assembler.assembled(), metrics);
-    }
-    tokio::task::spawn_local(assembler.run());
-    if let Some(path) = &config.discovery.file {
-        tokio::task::spawn_local(discovery::file::run(path.clone(), FILE_POLL, inbox.reports.clone()));
-    }
-    Ok((board, inbox.plugins))
 }
 
 /// What admission needs, made before anything runs.

@@ -5,6 +5,7 @@ pub mod body;
 pub mod connect;
 pub mod deadline;
 pub mod http;
+pub mod http2;
 pub mod peer;
 pub mod pool;
 pub mod proxy_protocol;
@@ -25,6 +26,7 @@ pub use self::{
     connect::{Connector, Stream},
     deadline::{Deadline, Phase},
     http::Upstream,
+    http2::Multiplexed,
     peer::Peer,
     pool::Pool,
     tls::Tls,

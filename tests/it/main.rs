@@ -7,6 +7,7 @@ mod bad_input;
 mod clearml;
 mod demo;
 mod drain;
+mod http2;
 mod jupyter;
 mod live;
 mod open;

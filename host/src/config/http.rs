@@ -13,8 +13,12 @@ pub struct Http {
     pub workers: Option<std::num::NonZeroUsize>,
     /// Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks whose connections begin with a header of the PROXY protocol (versions 1 and 2): required from these, on both
+    /// listeners, and never looked for from others.
+    pub proxy_protocol_from: Vec<IpNet>,
     pub timeouts: Timeouts,
     pub limits: Limits,
+    pub http2: Http2,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -52,14 +56,71 @@ pub struct Limits {
     pub upstream_idle_connections: usize,
 }
 
+/// Connections of clients by HTTP/2. What one may make the gateway remember is about
+/// `streams` × `send_buffer_bytes` + `connection_window_bytes`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http2 {
+    /// Requests at a time on one connection. Browsers seldom have more than this, and wait then.
+    pub streams: u32,
+    /// Bytes of a request's body that a client may send ahead of its session. It bounds one upload: window by round trip.
+    pub stream_window_bytes: u32,
+    /// The same for all requests of a connection.
+    pub connection_window_bytes: u32,
+    /// Bytes of a response that wait for a client that reads slowly.
+    pub send_buffer_bytes: usize,
+    /// Requests that a client took back before they were looked at. Over it the connection is closed: that is an attack.
+    pub pending_resets: usize,
+    /// Requests of one connection that broke the protocol. Over it the connection is closed.
+    pub malformed: usize,
+    /// After so long without a word the client is asked whether it's there.
+    pub ping_ms: u64,
+    /// For its answer.
+    pub ping_timeout_ms: u64,
+    /// After so long a connection takes no more requests, and ends when those that it has do: a client that never reads the
+    /// end of an answer holds it no longer, and certificates are looked at again.
+    pub connection_age_s: u64,
+    /// Connections to a session that declares HTTP/2, per address and worker.
+    pub upstream_connections: usize,
+    /// Requests at a time on one of them; the session may say less. Over all of them requests wait.
+    pub upstream_streams: usize,
+    /// Bytes of a response that a session may send ahead of its client. A connection may have all of its requests' together, so
+    /// that a client that reads slowly holds up nobody else.
+    pub upstream_window_bytes: u32,
+    /// An idle one is kept for so long.
+    pub upstream_idle_ms: u64,
+}
+
 impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             workers: None,
             trusted_proxies: Vec::new(),
+            proxy_protocol_from: Vec::new(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            http2: Http2::default(),
+        }
+    }
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self {
+            streams: 128,
+            stream_window_bytes: 256 * 1024,
+            connection_window_bytes: 1024 * 1024,
+            send_buffer_bytes: 16 * 1024,
+            pending_resets: 20,
+            malformed: 100,
+            ping_ms: 30_000,
+            ping_timeout_ms: 20_000,
+            connection_age_s: 3_600,
+            upstream_connections: 4,
+            upstream_streams: 100,
+            upstream_window_bytes: 128 * 1024,
+            upstream_idle_ms: 60_000,
         }
     }
 }

@@ -19,6 +19,10 @@ const LONGEST_INTROSPECTION_S: u64 = 300;
 /// hyper can't work with a smaller buffer for a request's head.
 const SMALLEST_HEAD: usize = 8_192;
 
+/// A client may use this much before it has read the gateway's settings.
+const SMALLEST_WINDOW: u32 = 65_535;
+const LARGEST_WINDOW: u32 = 0x7fff_ffff;
+
 pub(super) fn check(config: &Config) -> Result<(), Broken> {
     check_name(config)?;
     check_level(&config.log.level)?;
@@ -216,6 +220,15 @@ fn check_limits(config: &Config) -> Result<(), Broken> {
         ("http.timeouts.response_head_ms", timeouts.response_head_ms, 1),
         ("http.timeouts.body_idle_ms", timeouts.body_idle_ms, 1),
         ("http.timeouts.upgrade_idle_ms", timeouts.upgrade_idle_ms, 1),
+        ("http.http2.streams", config.http.http2.streams.into(), 1),
+        ("http.http2.send_buffer_bytes", config.http.http2.send_buffer_bytes as u64, 1_024),
+        ("http.http2.pending_resets", config.http.http2.pending_resets as u64, 1),
+        ("http.http2.malformed", config.http.http2.malformed as u64, 1),
+        ("http.http2.ping_ms", config.http.http2.ping_ms, 1),
+        ("http.http2.ping_timeout_ms", config.http.http2.ping_timeout_ms, 1),
+        ("http.http2.upstream_connections", config.http.http2.upstream_connections as u64, 1),
+        ("http.http2.upstream_streams", config.http.http2.upstream_streams as u64, 1),
+        ("http.http2.connection_age_s", config.http.http2.connection_age_s, 1),
         ("tls.handshake_ms", config.tls.handshake_ms, 1),
         ("tls.poll_s", config.tls.poll_s, 1),
         ("plugins.poll_s", plugins.poll_s, 1),
@@ -234,6 +247,17 @@ fn check_limits(config: &Config) -> Result<(), Broken> {
         ("login.attempts_per_minute", config.login.attempts_per_minute.into(), 1),
         ("login.attempts_per_minute_in_all", config.login.attempts_per_minute_in_all.into(), 1),
     ];
+    let http2 = &config.http.http2;
+    // The protocol's own smallest and largest windows (RFC 9113, section 6.9.1).
+    for (key, found) in [
+        ("http.http2.stream_window_bytes", http2.stream_window_bytes),
+        ("http.http2.connection_window_bytes", http2.connection_window_bytes),
+        ("http.http2.upstream_window_bytes", http2.upstream_window_bytes),
+    ] {
+        if !(SMALLEST_WINDOW..=LARGEST_WINDOW).contains(&found) {
+            return broken(key, format!("found {found}, expected {SMALLEST_WINDOW} to {LARGEST_WINDOW}"));
+        }
+    }
     match at_least.into_iter().find(|(_, found, least)| found < least) {
         Some((key, found, least)) => broken(key, format!("found {found}, expected at least {least}")),
         None => Ok(()),

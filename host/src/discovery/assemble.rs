@@ -243,6 +243,7 @@ impl<S: Stage> Assembler<S> {
             }
             let (sessions, rejected) = self.state.describe(&self.leases);
             self.metrics.describe(&sessions);
+            self.metrics.describe_ports(self.leases.counts());
             self.board.describe(sessions, rejected, self.leases.describe());
         }
         let endpoints = self.in_use.clone().unwrap_or_default();

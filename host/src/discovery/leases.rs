@@ -193,6 +193,17 @@ impl Leases {
         all
     }
 
+    /// How many ports of the range are in each state.
+    pub fn counts(&self) -> [(&'static str, usize); 4] {
+        let Some(range) = self.range else { return [("leased", 0), ("quarantined", 0), ("foreign", 0), ("free", 0)] };
+        let within = |port: &&u16| range.holds(**port);
+        let leased = self.holders.keys().filter(within).count();
+        let resting = self.resting.keys().filter(within).count();
+        let foreign = self.foreign.keys().filter(within).count();
+        let free = range.size().saturating_sub(leased + resting + foreign);
+        [("leased", leased), ("quarantined", resting), ("foreign", foreign), ("free", free)]
+    }
+
     /// Ends the leases whose endpoint is gone, or asks for another port now.
     fn end_all_but(&mut self, asking: &BTreeMap<&EndpointId, &Arc<Endpoint>>, now: Instant) {
         let ended: Vec<EndpointId> = self
@@ -294,13 +305,11 @@ impl Leases {
     }
 
     fn exhausted(&self, range: config::PortRange) -> Refusal {
-        let within = |port: &u16| range.holds(*port);
+        let [(_, leased), (_, resting), (_, foreign), _] = self.counts();
         let detail = format!(
-            "no port is free: of {} in tcp.ports {} are leased, {} rest after their last session, {} are other programs'",
+            "no port is free: of {} in tcp.ports {leased} are leased, {resting} rest after their last session, {foreign} are other \
+             programs'",
             range.size(),
-            self.holders.keys().filter(|port| within(port)).count(),
-            self.resting.keys().filter(|port| within(port)).count(),
-            self.foreign.keys().filter(|port| within(port)).count()
         );
         Refusal::new("no-port-free", detail)
     }

@@ -98,6 +98,7 @@ pub struct Metrics {
     looks: Family<LookLabels, Counter>,
     endpoints: Family<StateLabels, Gauge>,
     sessions: Gauge,
+    ports: Family<StateLabels, Gauge>,
     writes: Family<ResultLabel, Counter>,
     pub swaps: Counter,
     pub filter_faults: Counter,
@@ -238,6 +239,7 @@ impl Metrics {
         registry.register("discovery_looks", "Looks at a source, by result", metrics.looks.clone());
         registry.register("discovery_endpoints", "Endpoints by what became of them", metrics.endpoints.clone());
         registry.register("discovery_sessions", "Sessions found", metrics.sessions.clone());
+        registry.register("tcp_ports", "Ports of the range by what became of them", metrics.ports.clone());
         registry.register("discovery_swaps", "Changes of the routes", metrics.swaps.clone());
         registry.register("discovery_filter_faults", "Failures of discovery filters", metrics.filter_faults.clone());
         registry.register("discovery_publications", "Writes of addresses to tasks, by result", metrics.writes.clone());
@@ -252,6 +254,12 @@ impl Metrics {
     pub fn looked(&self, source: SourceKind, succeeded: bool) {
         let result = if succeeded { "ok" } else { "error" };
         self.looks.get_or_create(&LookLabels { source: source_name(source), result }).inc();
+    }
+
+    pub fn describe_ports(&self, counts: [(&'static str, usize); 4]) {
+        for (state, count) in counts {
+            self.ports.get_or_create(&StateLabels { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub fn describe(&self, sessions: &[SessionStatus]) {

@@ -1,4 +1,4 @@
-//! One downstream connection: hyper drives the protocol, this watches the deadline and the drain.
+//! One downstream connection of HTTP/1.1: hyper drives the protocol, this watches the deadline and the drain.
 
 use std::{
     convert::Infallible,
@@ -51,8 +51,6 @@ pub async fn serve<D: Decisions, S: AsyncRead + AsyncWrite + Unpin + Send + 'sta
     let interval = Deadline::interval([settings.request_head, keep_alive, body_idle, settings.bounds.response_head]);
     let io = Watched { io: TokioIo::new(stream), deadline: deadline.clone(), head: settings.request_head };
     let malformed = worker.gateway.metrics.malformed.clone();
-    let gauge = worker.gateway.metrics.connections.clone();
-    gauge.inc();
     let service = service_fn(move |request| {
         let (worker, downstream) = (worker.clone(), downstream.clone());
         async move { Ok::<_, Infallible>(request::answer(&worker, &downstream, request).await) }
@@ -100,7 +98,6 @@ pub async fn serve<D: Decisions, S: AsyncRead + AsyncWrite + Unpin + Send + 'sta
         })
     })
     .await;
-    gauge.dec();
 }
 
 // === impl Watched ===

@@ -4,6 +4,7 @@
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
 use hyper::server::conn::http1;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -12,7 +13,9 @@ use tokio::{
 };
 
 use super::{
-    connection,
+    connection, http2,
+    preface::{self, Version},
+    proxy_protocol,
     tls::{Alpn, Tls},
 };
 use crate::{
@@ -68,14 +71,14 @@ pub async fn serve_worker<D: Decisions>(worker: Rc<Worker<D>>, sockets: Sockets,
                     let downstream = Downstream::new(peer.ip(), port, &worker.gateway.settings, slot);
                     let (worker, http, drain) = (worker.clone(), http.clone(), drain.clone());
                     match tls {
-                        None => connections.spawn_local(connection::serve(worker, http, stream, downstream, drain)),
+                        None => connections.spawn_local(plain(worker, http, stream, downstream, drain)),
                         Some(tls) => connections.spawn_local(secured(worker, http, tls.clone(), stream, downstream, drain)),
                     };
                 }
                 Err(error) => pause_after(&error).await,
             },
             Some(ended) = connections.join_next() => note(ended),
-            _ = sweep.tick() => worker.upstream.pool().sweep(),
+            _ = sweep.tick() => worker.upstream.sweep(),
         }
     }
     drop(sockets);
@@ -103,6 +106,46 @@ pub async fn serve_worker<D: Decisions>(worker: Rc<Worker<D>>, sockets: Sockets,
     let _ = tokio::time::timeout(GOODBYES, all_ended).await;
 }
 
+/// Finds out what the client speaks, and serves it.
+async fn plain<D: Decisions>(
+    worker: Rc<Worker<D>>,
+    http: Rc<http1::Builder>,
+    stream: TcpStream,
+    downstream: Downstream,
+    mut drain: watch::Receiver<Drain>,
+) {
+    let _counted = Counted::new(&worker);
+    let settings = &worker.gateway.settings;
+    let Some((stream, downstream)) = introduced(settings, stream, downstream).await else { return };
+    let version = tokio::select! {
+        version = preface::version(stream, settings.keep_alive, settings.request_head) => version,
+        // Nothing was asked yet.
+        _ = drain.wait_for(|drain| *drain != Drain::Not) => return,
+    };
+    match version {
+        Some((stream, Version::Http1)) => connection::serve(worker, http, stream, downstream, drain).await,
+        Some((stream, Version::Http2)) => http2::serve(worker, stream, downstream, drain).await,
+        None => {}
+    }
+}
+
+/// By a peer that speaks for clients: with the one whom it names. None where it doesn't, or takes too long.
+async fn introduced(settings: &Settings, mut stream: TcpStream, downstream: Downstream) -> Option<(TcpStream, Downstream)> {
+    let peer = downstream.connection.client;
+    if !settings.speaks_proxy_protocol(peer) {
+        return Some((stream, downstream));
+    }
+    match tokio::time::timeout(settings.request_head, proxy_protocol::read(&mut stream)).await {
+        Ok(Ok(Some(client))) => Some((stream, downstream.for_client(client.ip(), settings))),
+        Ok(Ok(None)) => Some((stream, downstream)),
+        Ok(Err(error)) => {
+            tracing::info!(target: "access", %peer, %error, "connection refused");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 /// Does the handshake, and serves what comes of it.
 async fn secured<D: Decisions>(
     worker: Rc<Worker<D>>,
@@ -112,6 +155,8 @@ async fn secured<D: Decisions>(
     downstream: Downstream,
     mut drain: watch::Receiver<Drain>,
 ) {
+    let _counted = Counted::new(&worker);
+    let Some((stream, downstream)) = introduced(&worker.gateway.settings, stream, downstream).await else { return };
     let accepted = tokio::select! {
         accepted = tls.accept(stream, Alpn::Http) => accepted,
         // Nothing was asked yet.
@@ -120,7 +165,11 @@ async fn secured<D: Decisions>(
     match accepted {
         Ok(accepted) => {
             let downstream = downstream.over_tls(accepted.name, accepted.certificate);
-            connection::serve(worker, http, accepted.stream, downstream, drain).await;
+            if accepted.is_http2 {
+                http2::serve(worker, accepted.stream, downstream, drain).await;
+            } else {
+                connection::serve(worker, http, accepted.stream, downstream, drain).await;
+            }
         }
         Err(error) => tracing::debug!(peer = %downstream.connection.client, %error, "no TLS"),
     }
@@ -131,6 +180,25 @@ fn protocol(settings: &Settings) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_headers(settings.headers).max_header_size(settings.head_bytes).half_close(false).pipeline_flush(false);
     http
+}
+
+/// One of the connections that the metric counts.
+struct Counted(Gauge);
+
+// === impl Counted ===
+
+impl Counted {
+    fn new<D>(worker: &Worker<D>) -> Self {
+        let gauge = worker.gateway.metrics.connections.clone();
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 // === impl Sockets ===

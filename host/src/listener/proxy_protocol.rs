@@ -9,7 +9,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 /// What isn't a header.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("expected a header of the PROXY protocol from this peer (tcp.proxy_protocol_from), found {0}")]
+    #[error("expected a header of the PROXY protocol from this peer (proxy_protocol_from), found {0}")]
     Malformed(&'static str),
     #[error("the header of the PROXY protocol broke off: {0}")]
     BrokeOff(#[from] io::Error),

@@ -79,7 +79,7 @@ pub fn enter<D: Decisions>(worker: &Rc<Worker<D>>, doors: &Rc<Doors>, stream: Tc
     let (worker, doors) = (Rc::clone(worker), Rc::clone(doors));
     tokio::task::spawn_local(async move {
         let _place = place;
-        let _open = worker.upgraded.enter();
+        let _open = worker.upgraded.enter(&worker.gateway.tcp.metrics.connections);
         let welcomed = tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port)).await;
         match welcomed {
             Ok(Ok(Welcomed::Plain(arrived))) => tcp::carry(&worker, arrived).await,

@@ -77,7 +77,7 @@ impl HttpBody for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         // In order, as a stream ends whose session has no more to say: who reads events asks again, and is told why not.
-        if self.ending.as_ref().is_some_and(|ending| ending.poll(cx).is_some()) {
+        if self.ending.as_mut().is_some_and(|ending| ending.poll(cx).is_some()) {
             return Poll::Ready(None);
         }
         match &mut self.source {

@@ -6,7 +6,7 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use hyper::{
-    body::Incoming,
+    body::{Body as _, Incoming},
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
@@ -15,6 +15,7 @@ use super::{
     Body, Decisions, Downstream, Settings, Worker,
     access::Record,
     decisions::{DecisionSet, Permit},
+    http2::ExtendedConnect,
     live::{Ending, LiveRequest},
     origin::{self, Visit, Way},
     pipeline::{Arrived, Key},
@@ -23,7 +24,7 @@ use super::{
     response_headers::{self, Belonging, Placing},
 };
 use crate::{
-    domain::{Activity, UpstreamPath},
+    domain::{Activity, UpstreamHttp, UpstreamPath},
     error::Error,
     upstream::{
         Peer, RequestBody, ResponseBody,
@@ -63,7 +64,7 @@ pub async fn forward<D: Decisions>(
     record: &mut Option<Box<Record>>,
 ) -> Result<Response<Body>, Error> {
     let settings = &worker.gateway.settings;
-    let Arrived { mut parts, body, survey, request_id, live, is_poll } = arrived;
+    let Arrived { mut parts, body, survey, connect, request_id, live, is_poll } = arrived;
     let is_by_authorization = permit.is_by_authorization(&parts.headers);
     let had_cookie = request_headers::strip_credentials(&mut parts.headers, set.credentials(), permit.authorization_is_ours());
     if had_cookie && permit.principal().is_some() && !is_by_authorization {
@@ -75,6 +76,9 @@ pub async fn forward<D: Decisions>(
     let limit = [settings.body_bytes, permit.forwarding().limits.request_body_bytes].into_iter().flatten().min();
     refuse_oversized(&parts, limit)?;
 
+    if survey.upgrade.is_some() && permit.route().endpoint.transport.upstream_http == UpstreamHttp::Http2 {
+        return Err(Error::not_implemented("The session speaks HTTP/2, which nothing is upgraded from."));
+    }
     let on_upgrade = survey.upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
     let upgrade = survey.upgrade.as_deref().filter(|_| on_upgrade.is_some());
     parts.uri = target(&parts.uri, placed, set.credentials().query.as_slice())?;
@@ -87,6 +91,9 @@ pub async fn forward<D: Decisions>(
         request_id,
     };
     request_headers::prepare(&mut parts.headers, upgrade, said);
+    if let Some(connect) = &connect {
+        connect.ask(&mut parts.headers);
+    }
     request_headers::edit(&mut parts.headers, &permit.forwarding().request_headers);
     if let Some(principal) = permit.principal() {
         worker.identities.tell(principal, &mut parts.headers);
@@ -112,7 +119,7 @@ pub async fn forward<D: Decisions>(
     let mut response = match (on_upgrade, upgrade) {
         (Some(client), Some(upgrade)) => {
             let raw = limited(&permit, worker.upstream.exchange_upgradable(&peer, request, &downstream.deadline)).await?;
-            carrying.switch(raw, client, upgrade, &belonging, record)?
+            carrying.switch(raw, Switch { client, to: upgrade, connect }, &belonging, record)?
         }
         _ => {
             let response = limited(&permit, worker.upstream.exchange(&peer, request, &downstream.deadline)).await?;
@@ -195,6 +202,14 @@ struct Carrying<'a, D> {
     live: Option<LiveRequest<D>>,
 }
 
+/// What a client asked to change to.
+struct Switch<'a> {
+    client: OnUpgrade,
+    to: &'a str,
+    /// Of HTTP/2.
+    connect: Option<ExtendedConnect>,
+}
+
 // === impl Carrying ===
 
 impl<D: Decisions> Carrying<'_, D> {
@@ -202,23 +217,29 @@ impl<D: Decisions> Carrying<'_, D> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::malfunction("the upstream switched protocols without being asked"));
         }
-        // What has a length ends by itself.
-        let is_stream = !response.headers().contains_key(header::CONTENT_LENGTH);
-        let ending = self
-            .live
-            .filter(|_| is_stream)
-            .map(|live| Ending::watch(self.worker, &self.permit.route().endpoint, self.permit.lifetime(), live));
-        let mut response = response.map(|body| Body::upstream(body, self.activity, ending));
+        let activity = self.activity.clone();
+        let ending = self.ending(&response);
+        let mut response = response.map(|body| Body::upstream(body, activity, ending));
         response_headers::prepare(response.headers_mut(), belonging);
         Ok(response)
+    }
+
+    /// What ends the answer before its session does. What has a length ends by itself, and most of the rest soon: only of
+    /// events is it known beforehand that they last.
+    fn ending(self, response: &Response<ResponseBody>) -> Option<Ending> {
+        let live =
+            self.live.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH) && !response.body().is_end_stream())?;
+        let (worker, endpoint, lifetime) = (Rc::clone(self.worker), self.permit.route().endpoint.clone(), self.permit.lifetime());
+        let watch = move || Ending::watch(&worker, &endpoint, lifetime, live);
+        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        Some(if kind.starts_with(b"text/event-stream") { watch() } else { Ending::once_it_lasts(watch) })
     }
 
     /// After the upstream's 101 the bytes go their own way; any other answer is a plain one.
     fn switch(
         self,
         mut raw: Response<Incoming>,
-        client: OnUpgrade,
-        upgrade: &str,
+        switch: Switch<'_>,
         belonging: &Belonging<'_>,
         record: &mut Option<Box<Record>>,
     ) -> Result<Response<Body>, Error> {
@@ -229,15 +250,23 @@ impl<D: Decisions> Carrying<'_, D> {
             return self.plain(response, belonging);
         }
         let switched = raw.headers().get(header::UPGRADE).map(|to| to.as_bytes().to_ascii_lowercase());
-        if switched.as_deref() != Some(upgrade.as_bytes()) {
-            return Err(Error::malfunction(format_args!("asked for {upgrade}, the upstream switched to something else")));
+        let Switch { client, to, connect } = switch;
+        if switched.as_deref() != Some(to.as_bytes()) {
+            return Err(Error::malfunction(format_args!("asked for {to}, the upstream switched to something else")));
         }
-        let speech = if upgrade == "websocket" { Speech::WebSocket } else { Speech::Bytes };
-        self.carry(upgrade::switched(client, &mut raw), speech, record.take());
+        let status = match &connect {
+            None => StatusCode::SWITCHING_PROTOCOLS,
+            Some(connect) => connect.answer(raw.headers_mut())?,
+        };
+        let speech = if to == "websocket" { Speech::WebSocket } else { Speech::Bytes };
+        self.carry(upgrade::switched(client, &mut raw), speech, status, record.take());
         let mut response = raw.map(|_| Body::empty());
+        *response.status_mut() = status;
         response_headers::prepare(response.headers_mut(), belonging);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        response.headers_mut().insert(header::UPGRADE, HeaderValue::from_str(upgrade).map_err(Error::internal)?);
+        if connect.is_none() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_str(to).map_err(Error::internal)?);
+        }
         Ok(response)
     }
 
@@ -246,13 +275,14 @@ impl<D: Decisions> Carrying<'_, D> {
         self,
         switched: impl Future<Output = Option<(Upgraded, Upgraded)>> + 'static,
         speech: Speech,
+        status: StatusCode,
         mut record: Option<Box<Record>>,
     ) {
         let (worker, slot) = (Rc::clone(self.worker), self.downstream.slot.clone());
         let (endpoint, lifetime) = (Arc::clone(&self.permit.route().endpoint), self.permit.lifetime());
         let (activity, live) = (self.activity, self.live);
         tokio::task::spawn_local(async move {
-            let _held = (worker.upgraded.enter(), slot);
+            let _held = (worker.upgraded.enter(&worker.gateway.upstream_metrics.upgrades), slot);
             let _open = activity.as_ref().map(Activity::open);
             let Some((client, upstream)) = switched.await else { return };
             let meter = |moved: Moved| {
@@ -269,7 +299,7 @@ impl<D: Decisions> Carrying<'_, D> {
             let idle = worker.upstream.bounds.upgrade_idle;
             let relayed = relay(TokioIo::new(client), TokioIo::new(upstream), speech, idle, meter, goodbye).await;
             if let Some(record) = &mut record {
-                record.write(StatusCode::SWITCHING_PROTOCOLS, relayed.moved.from_upstream);
+                record.write(status, relayed.moved.from_upstream);
             }
         });
     }

@@ -21,6 +21,7 @@ pub struct Metrics {
     head_seconds: Histogram,
     pub malformed: Counter,
     pub connections: Gauge,
+    pub http2_connections: Gauge,
     pub refused_connections: Counter,
 }
 
@@ -48,6 +49,7 @@ impl Default for Metrics {
             errors: Family::default(),
             head_seconds: Histogram::new([0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0]),
             connections: Gauge::default(),
+            http2_connections: Gauge::default(),
             refused_connections: Counter::default(),
         }
     }
@@ -65,6 +67,7 @@ impl Metrics {
         registry.register("http_errors", "Requests that ended in an error, by whose fault", metrics.errors.clone());
         registry.register("http_head_seconds", "From a request's head to the head of its response", metrics.head_seconds.clone());
         registry.register("connections", "Open downstream connections", metrics.connections.clone());
+        registry.register("http2_connections", "Those of them that speak HTTP/2", metrics.http2_connections.clone());
         registry.register(
             "refused_connections",
             "Downstream connections refused because there were too many",

@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
 use super::{
@@ -12,11 +12,12 @@ use super::{
     body::Finish,
     decisions::{self, DecisionSet, Ruling},
     forward,
+    http2::{self, ExtendedConnect},
     live::LiveRequest,
     origin,
     pages::{PageRequest, Pending, Visitor},
     request_headers::REQUEST_ID,
-    respond::{self, Reader},
+    respond::{self, Reading, StandsFor},
     wellformed::Survey,
 };
 use crate::{
@@ -31,8 +32,9 @@ pub struct Arrived<D> {
     pub parts: Parts,
     pub body: Incoming,
     pub survey: Survey,
+    pub connect: Option<ExtendedConnect>,
     pub request_id: HeaderValue,
-    /// Where its answer may outlast the decision.
+    /// For an answer that outlasts the decision.
     pub live: Option<LiveRequest<D>>,
     /// It's no sign of somebody's presence.
     pub is_poll: bool,
@@ -67,14 +69,23 @@ const TO_HOST: &str = "/_wicketgate/to/";
 pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstream, request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
     downstream.deadline.suspend();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let settings = &worker.gateway.settings;
+    let translated = match parts.version {
+        Version::HTTP_2 => http2::translate(&mut parts, !body.is_end_stream(), settings),
+        _ => Ok(None),
+    };
     let mut record = access::is_on().then(|| Box::new(Record::new(&parts, started)));
-    let accept = parts.headers.get(header::ACCEPT).cloned();
+    let reading = Reading::of(&parts);
     let request_id = request_id(&parts, downstream);
     if let Some(record) = &mut record {
         text(&request_id).clone_into(&mut record.request_id);
     }
-    let response = match serve(worker, downstream, parts, body, &request_id, &mut record).await {
+    let served = match translated {
+        Ok(connect) => serve(worker, downstream, parts, body, connect, &request_id, &mut record).await,
+        Err(error) => Err(error),
+    };
+    let mut response = match served {
         Ok(response) => response,
         Err(error) => {
             worker.gateway.metrics.failed(&error);
@@ -84,10 +95,11 @@ pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstrea
             if let Some(record) = &mut record {
                 record.failed(&error);
             }
-            respond::error(&error, Reader::new(accept.as_ref()), text(&request_id))
+            respond::error(&error, reading.reader(), text(&request_id))
         }
     };
-    let status = response.status();
+    let stands_for = if reading.is_grpc { response.extensions_mut().remove() } else { None };
+    let status = stands_for.map_or(response.status(), |StandsFor(status)| status);
     worker.gateway.metrics.responded(status, started.elapsed());
     if let Some(record) = &mut record {
         record.answered();
@@ -102,11 +114,12 @@ async fn serve<D: Decisions>(
     downstream: &Downstream,
     parts: Parts,
     body: Incoming,
+    connect: Option<ExtendedConnect>,
     request_id: &HeaderValue,
     record: &mut Option<Box<Record>>,
 ) -> Result<Response<Body>, Error> {
     let settings = &worker.gateway.settings;
-    let survey = Survey::new(&parts, !body.is_end_stream(), settings)?;
+    let survey = Survey::new(&parts, !body.is_end_stream(), connect.is_some(), settings)?;
     let proxied = downstream.by_proxy(&parts.headers, settings);
     let connection = proxied.as_ref().unwrap_or(&downstream.connection);
     if let Some(record) = record {
@@ -140,21 +153,14 @@ async fn serve<D: Decisions>(
     match decisions::decide(&set, &subject, route, record).await? {
         Ruling::Permit(permit) => {
             let placed = forward::Placed::new(key, &permit);
-            let may_last = survey.upgrade.is_some() || wants_events(&parts);
-            let live = may_last.then(|| LiveRequest::new(worker, &parts, &survey, connection, key, &permit)).flatten();
+            let live = LiveRequest::new(worker, &parts, &survey, connection, key, &permit);
             let is_poll = settings.polls.iter().any(|poll| poll.matches(parts.method.as_str(), &path[key.rest_at()..]));
-            let arrived = Arrived { parts, body, survey, request_id: request_id.clone(), live, is_poll };
+            let arrived = Arrived { parts, body, survey, connect, request_id: request_id.clone(), live, is_poll };
             forward::forward(worker, downstream, &set, arrived, permit, placed, record).await
         }
         Ruling::Challenge(challenge) => Ok(ask(settings, &parts, key, challenge.as_ref(), text(request_id))),
         Ruling::Redirect(location) => Ok(respond::redirect(StatusCode::TEMPORARY_REDIRECT, location, text(request_id))),
     }
-}
-
-/// Whether a browser's `EventSource` sent it, or something that does as it does.
-fn wants_events(parts: &Parts) -> bool {
-    let accept = parts.headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
-    memchr::memmem::find(accept, b"text/event-stream").is_some()
 }
 
 /// What a plugin may see of a request.
@@ -211,7 +217,7 @@ fn ask(settings: &Settings, parts: &Parts, key: Key<'_>, challenge: Option<&Chal
         Some(location) => respond::redirect(StatusCode::FOUND, location, request_id),
         None => {
             let schemes = challenge.map_or(&[][..], |challenge| challenge.schemes.as_slice());
-            respond::unauthorized(schemes, Reader::new(parts.headers.get(header::ACCEPT)), request_id)
+            respond::unauthorized(schemes, Reading::of(parts).reader(), request_id)
         }
     }
 }

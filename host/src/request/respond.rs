@@ -1,12 +1,15 @@
 //! The one place that makes responses of errors, challenges and redirects. A client sees a sentence and the request's id;
 //! never an address, a name of something it may not know of, or a cause.
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header, request::Parts};
 
 use super::{Body, request_headers::REQUEST_ID};
 use crate::error::Error;
 
 const HTML_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *");
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// How a client wants to read an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +17,43 @@ pub enum Reader {
     Browser,
     Json,
     Text,
+    /// As a status of gRPC, in the headers of an answer without a body.
+    Grpc,
+}
+
+/// What a request says of that, kept until it's needed.
+pub struct Reading {
+    accept: Option<HeaderValue>,
+    pub is_grpc: bool,
+}
+
+/// The status that an answer stands for, where its own is another.
+#[derive(Clone, Copy)]
+pub struct StandsFor(pub StatusCode);
+
+// === impl Reading ===
+
+impl Reading {
+    pub fn of(parts: &Parts) -> Self {
+        Self { accept: parts.headers.get(header::ACCEPT).cloned(), is_grpc: is_grpc(parts) }
+    }
+
+    pub fn reader(&self) -> Reader {
+        if self.is_grpc { Reader::Grpc } else { Reader::new(self.accept.as_ref()) }
+    }
+}
+
+/// Whether a request is a call of gRPC, of which there's none by HTTP/1.1.
+pub fn is_grpc(parts: &Parts) -> bool {
+    parts.version == Version::HTTP_2
+        && parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 // === impl Reader ===
 
 impl Reader {
     /// By what the client accepts.
-    pub fn new(accept: Option<&HeaderValue>) -> Self {
+    fn new(accept: Option<&HeaderValue>) -> Self {
         let accept = accept.map_or(&b""[..], |accept| accept.as_bytes());
         if memchr::memmem::find(accept, b"text/html").is_some() {
             Self::Browser
@@ -68,6 +101,7 @@ fn told(status: StatusCode, text: &str, reader: Reader, request_id: &str) -> Res
             let body = serde_json::json!({ "error": title, "message": text, "request_id": request_id });
             ("application/json", format!("{body}\n"))
         }
+        Reader::Grpc => return grpc(status, text, request_id),
         Reader::Text => ("text/plain; charset=utf-8", format!("{text}\n")),
     };
     let mut response = Response::new(Body::from(body));
@@ -78,6 +112,35 @@ fn told(status: StatusCode, text: &str, reader: Reader, request_id: &str) -> Res
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if reader == Reader::Browser {
         headers.insert(header::CONTENT_SECURITY_POLICY, HTML_POLICY);
+    }
+    name(headers, request_id);
+    response
+}
+
+/// A response of trailers only, with the status that gRPC makes of HTTP's (its documents: "HTTP to gRPC status code mapping").
+fn grpc(status: StatusCode, text: &str, request_id: &str) -> Response<Body> {
+    let code = match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    };
+    let mut message = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
+            _ => message.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let mut response = Response::new(Body::empty());
+    response.extensions_mut().insert(StandsFor(status));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code));
+    if let Ok(message) = HeaderValue::try_from(message) {
+        headers.insert(GRPC_MESSAGE, message);
     }
     name(headers, request_id);
     response

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 use crate::{
-    config::{Config, Poll},
+    config::{Config, Http2, Poll},
     upstream::Bounds,
 };
 
@@ -29,7 +29,9 @@ pub struct Settings {
     pub target_bytes: usize,
     pub body_bytes: Option<u64>,
     pub polls: Vec<Poll>,
+    pub http2: Http2,
     trusted: Vec<IpNet>,
+    proxies: Vec<IpNet>,
 }
 
 /// The domain under which sessions have hosts of their own.
@@ -67,7 +69,9 @@ impl Settings {
             target_bytes: http.limits.target_bytes,
             body_bytes: http.limits.body_bytes,
             polls: config.activity.polls.clone(),
+            http2: http.http2.clone(),
             trusted: http.trusted_proxies.clone(),
+            proxies: http.proxy_protocol_from.clone(),
             public_origin,
         }
     }
@@ -75,6 +79,11 @@ impl Settings {
     /// Whether an address is a proxy whose word counts.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether a peer's connections begin with a header of the PROXY protocol.
+    pub fn speaks_proxy_protocol(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(&peer))
     }
 
     /// The label under the base domain that an authority names, if it's one of a session: the gateway's own host isn't, even

@@ -65,7 +65,6 @@ pub async fn carry<D: Decisions, S: Socket>(worker: &Rc<Worker<D>>, arrived: Arr
     };
     let activity = &permit.route().activity;
     let _open = counted;
-    tcp.metrics.connections.inc();
     let entered = Entered { worker, connection: &connection, permit: &permit };
     let goodbye = worker.live.watch(&permit.route().endpoint, permit.lifetime(), entered);
     let meter = |moved: Moved| activity.moved(moved.from_client, moved.from_upstream);

@@ -2,7 +2,9 @@
 //! are scripted byte for byte.
 
 mod failures;
+mod http2;
 mod messages;
+mod multiplexed;
 mod rules;
 mod support;
 mod transports;

@@ -15,15 +15,16 @@ pub struct Survey {
     pub host: HeaderValue,
     /// The same in lower case, where it wasn't.
     lowered: Option<String>,
-    /// What the client wants to change to, in lower case. Only HTTP/1.1 requests without a body that name it in `Connection`.
+    /// What the client wants to change to, in lower case. Requests of HTTP/1.1 without a body that name it in `Connection`, and
+    /// streams of HTTP/2 that become a WebSocket.
     pub upgrade: Option<String>,
 }
 
 // === impl Survey ===
 
 impl Survey {
-    /// Looks through a request's head; the error is the client's.
-    pub fn new(parts: &Parts, has_body: bool, settings: &Settings) -> Result<Self, Error> {
+    /// Looks through a request's head; the error is the client's. `is_websocket` is a stream of HTTP/2 that becomes one.
+    pub fn new(parts: &Parts, has_body: bool, is_websocket: bool, settings: &Settings) -> Result<Self, Error> {
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Error::method_refused("CONNECT and TRACE are not served here."));
         }
@@ -44,7 +45,11 @@ impl Survey {
         {
             return Err(Error::expectation());
         }
-        let upgrade = if has_body { None } else { upgrade(parts) };
+        let upgrade = match is_websocket {
+            true => Some("websocket".to_owned()),
+            false if has_body => None,
+            false => upgrade(parts),
+        };
         Ok(Self { host, lowered, upgrade })
     }
 

@@ -72,7 +72,8 @@ impl ApiServer {
 pub async fn addresses(config: &Config) -> Vec<SocketAddr> {
     let Some(url) = config.clearml.as_ref().map(|clearml| &clearml.api_url) else { return Vec::new() };
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
-    let found = tokio::time::timeout(super::RESOLUTION_TIMEOUT, tokio::net::lookup_host((host.trim_matches(['[', ']']), port)));
+    let found =
+        tokio::time::timeout(super::discovery::RESOLUTION_TIMEOUT, tokio::net::lookup_host((host.trim_matches(['[', ']']), port)));
     match found.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
         Ok(addresses) => addresses.collect(),
         Err(error) => {

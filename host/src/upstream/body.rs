@@ -15,7 +15,7 @@ use hyper::{
     client::conn::http1::SendRequest,
 };
 
-use super::{Deadline, Peer, Phase, Pool};
+use super::{Deadline, Peer, Phase, Pool, http2::Place};
 use crate::domain::Activity;
 
 /// A client's body on its way to an upstream.
@@ -31,7 +31,7 @@ pub struct RequestBody {
 }
 
 /// An upstream's body on its way to a client. Once it's read to its end the connection goes back to the pool; dropped before
-/// that, it closes the connection, so that the upstream learns that nobody listens.
+/// that, it closes the connection or resets its stream, so that the upstream learns that nobody listens.
 pub struct ResponseBody {
     inner: Incoming,
     lent: Option<Lent>,
@@ -42,10 +42,11 @@ pub struct ResponseBody {
 }
 
 /// The upstream connection that a response's body occupies.
-pub(crate) struct Lent {
-    pub pool: Rc<Pool>,
-    pub peer: Peer,
-    pub sender: SendRequest<RequestBody>,
+pub(crate) enum Lent {
+    /// The whole of it.
+    Kept { pool: Rc<Pool>, peer: Peer, sender: SendRequest<RequestBody> },
+    /// A place on one that others use as well.
+    Shared(Place),
 }
 
 /// Why a body broke off.
@@ -125,7 +126,10 @@ impl Body for RequestBody {
                         trailers.keys().filter(|name| (self.is_refused_trailer)(name.as_str())).cloned().collect();
                     refused.into_iter().for_each(|name| drop(trailers.remove(name)));
                 }
-                let Some(left) = self.left.checked_sub(length) else { return Poll::Ready(Some(Err(Broken::TooLarge))) };
+                let Some(left) = self.left.checked_sub(length) else {
+                    self.deadline.cut();
+                    return Poll::Ready(Some(Err(Broken::TooLarge)));
+                };
                 self.left = left;
                 if let Some(activity) = &self.activity {
                     activity.moved(length, 0);
@@ -162,8 +166,10 @@ impl ResponseBody {
     }
 
     fn give_back(&mut self) {
-        if let Some(Lent { pool, peer, sender }) = self.lent.take() {
-            pool.give_back(peer, sender);
+        match self.lent.take() {
+            Some(Lent::Kept { pool, peer, sender }) => pool.give_back(peer, sender),
+            Some(Lent::Shared(place)) => drop(place),
+            None => {}
         }
     }
 }

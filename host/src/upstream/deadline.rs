@@ -29,6 +29,7 @@ pub struct Deadline {
     phase: AtomicU8,
     at_ms: AtomicU64,
     overdue: AtomicBool,
+    cut: AtomicBool,
 }
 
 /// What is being waited for.
@@ -63,6 +64,7 @@ impl Deadline {
             phase: AtomicU8::new(phase as u8),
             at_ms: AtomicU64::new(now_ms().saturating_add(millis(within))),
             overdue: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
         }
     }
 
@@ -75,6 +77,7 @@ impl Deadline {
     /// The gateway itself is at work: no deadline.
     pub fn suspend(&self) {
         self.overdue.store(false, Relaxed);
+        self.cut.store(false, Relaxed);
         self.phase.store(Phase::Deciding as u8, Relaxed);
         self.at_ms.store(u64::MAX, Relaxed);
     }
@@ -82,6 +85,15 @@ impl Deadline {
     /// Something moved: the same again, for so long from now.
     pub fn extend(&self, within: Duration) {
         self.at_ms.store(now_ms().saturating_add(millis(within)), Relaxed);
+    }
+
+    /// The request's body went over its limit: what comes of the exchange is due to that.
+    pub fn cut(&self) {
+        self.cut.store(true, Relaxed);
+    }
+
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Relaxed)
     }
 
     pub fn phase(&self) -> Phase {
@@ -137,7 +149,7 @@ pub fn tick() {
 }
 
 /// Milliseconds since the program first asked, as of the last `tick` of this thread.
-pub(super) fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     NOW_MS.get()
 }
 

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 exchange with an upstream: over a kept connection where there is one, sent once more when that turned out to
+//! One exchange with an upstream, by HTTP/1.1 unless it declares HTTP/2: over a kept connection where there is one, sent once more when that turned out to
 //! be stale, and with every failure told apart. Called by the pipeline with a request that is ready for the wire.
 
 use std::{rc::Rc, sync::Arc};
@@ -11,18 +11,23 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 
 use super::{
-    Bounds, Connector, Deadline, Metrics, Peer, Phase, Pool, RequestBody, ResponseBody, Stream, Tls,
+    Bounds, Connector, Deadline, Metrics, Multiplexed, Peer, Phase, Pool, RequestBody, ResponseBody, Stream, Tls,
     body::{Broken, Lent},
     tls::Inside,
 };
-use crate::error::{Error, Retry};
+use crate::{
+    config,
+    domain::UpstreamHttp,
+    error::{Error, Retry},
+};
 
 /// The way to all upstreams, for one worker.
 pub struct Upstream {
     pub bounds: Bounds,
-    pub connector: Connector,
+    pub connector: Rc<Connector>,
     metrics: Metrics,
     pool: Rc<Pool>,
+    multiplexed: Multiplexed,
     /// No response's head may be longer.
     head_bytes: usize,
     headers: usize,
@@ -34,14 +39,21 @@ pub type Raw = Response<Incoming>;
 // === impl Upstream ===
 
 impl Upstream {
-    pub fn new(bounds: Bounds, tls: Arc<Tls>, metrics: Metrics, head_bytes: usize, headers: usize) -> Self {
+    pub fn new(bounds: Bounds, http2: config::Http2, tls: Arc<Tls>, metrics: Metrics, head_bytes: usize, headers: usize) -> Self {
         let pool = Rc::new(Pool::new(bounds.idle, bounds.idle_connections));
-        let connector = Connector::new(tls, bounds.connect, metrics.clone());
-        Self { bounds, connector, metrics, pool, head_bytes, headers }
+        let connector = Rc::new(Connector::new(tls, bounds.connect, metrics.clone()));
+        let multiplexed = Multiplexed::new(connector.clone(), http2, head_bytes, headers);
+        Self { bounds, connector, metrics, pool, multiplexed, head_bytes, headers }
     }
 
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Closes what has been idle for too long. To be called about once a second.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+        self.multiplexed.sweep();
     }
 
     /// Sends the request and answers the response once its head is there. `deadline` is the one that the request's body
@@ -52,6 +64,9 @@ impl Upstream {
         request: Request<RequestBody>,
         deadline: &Arc<Deadline>,
     ) -> Result<Response<ResponseBody>, Error> {
+        if peer.http == UpstreamHttp::Http2 {
+            return self.multiplexed.exchange(peer, request, deadline, &self.bounds, &self.metrics).await;
+        }
         let (request, error) = match self.pool.take(peer) {
             Some(sender) => match self.try_kept(sender, peer, request, deadline).await {
                 Ok(response) => return Ok(response),
@@ -82,7 +97,7 @@ impl Upstream {
         });
         let sent = std::pin::pin!(sender.send_request(request));
         match deadline.within(sent).await {
-            Some(answered) => answered.map_err(|error| failure(&error)),
+            Some(answered) => answered.map_err(|error| failure(&error, deadline)),
             None => Err(overdue(deadline)),
         }
     }
@@ -100,7 +115,7 @@ impl Upstream {
         match deadline.within(sent).await {
             Some(Ok(response)) => Ok(self.lend(response, sender, peer, deadline)),
             Some(Err(mut unsent)) => {
-                let error = failure(unsent.error());
+                let error = failure(unsent.error(), deadline);
                 match (unsent.take_message(), again) {
                     (Some(request), _) => Err((Some(request), error.retry(Retry::OnNewConnection))),
                     (None, Some(request)) if is_stale(unsent.error()) => Err((Some(request), error.retry(Retry::OnNewConnection))),
@@ -128,7 +143,7 @@ impl Upstream {
         let sent = std::pin::pin!(sender.send_request(request));
         match deadline.within(sent).await {
             Some(Ok(response)) => Ok(self.lend(response, sender, peer, deadline)),
-            Some(Err(error)) => Err(failure(&error)),
+            Some(Err(error)) => Err(failure(&error, deadline)),
             None => Err(overdue(deadline)),
         }
     }
@@ -140,7 +155,7 @@ impl Upstream {
         peer: &Peer,
         deadline: &Arc<Deadline>,
     ) -> Response<ResponseBody> {
-        let lent = Lent { pool: self.pool.clone(), peer: peer.clone(), sender };
+        let lent = Lent::Kept { pool: self.pool.clone(), peer: peer.clone(), sender };
         response.map(|body| ResponseBody::new(body, Some(lent), deadline.clone(), self.bounds.body_idle))
     }
 
@@ -162,11 +177,11 @@ impl Upstream {
 }
 
 /// Safe methods (RFC 9110, section 9.2.1) without a body: sending them twice does no more than once.
-fn is_repeatable(request: &Request<RequestBody>) -> bool {
+pub(super) fn is_repeatable(request: &Request<RequestBody>) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && request.body().is_empty()
 }
 
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+pub(super) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(request.body().empty_again());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
@@ -175,17 +190,18 @@ fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
 }
 
 /// The connection ended before a byte of an answer.
-fn is_stale(error: &hyper::Error) -> bool {
+pub(super) fn is_stale(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_closed() || error.is_canceled() || cause::<std::io::Error>(error).is_some()
 }
 
 /// What was overdue decides whose fault it is.
-fn overdue(deadline: &Deadline) -> Error {
+pub(super) fn overdue(deadline: &Deadline) -> Error {
     if deadline.phase() == Phase::Upload { Error::client_slow() } else { Error::response_timeout() }
 }
 
-fn failure(error: &hyper::Error) -> Error {
-    if let Some(Broken::TooLarge) = cause::<Broken>(error) {
+pub(super) fn failure(error: &hyper::Error, deadline: &Deadline) -> Error {
+    // By HTTP/2 the stream was reset for it, and the error says no more than that.
+    if deadline.is_cut() || matches!(cause::<Broken>(error), Some(Broken::TooLarge)) {
         return Error::too_large(http::StatusCode::PAYLOAD_TOO_LARGE, "The request's body is over the limit.");
     }
     if error.is_user() || cause::<Broken>(error).is_some() {

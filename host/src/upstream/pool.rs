@@ -53,7 +53,7 @@ impl Pool {
         }
     }
 
-    /// Closes what has been idle for too long. To be called about once a second.
+    /// Closes what has been idle for too long.
     pub fn sweep(&self) {
         tick();
         let oldest = now_ms().saturating_sub(self.idle_ms);

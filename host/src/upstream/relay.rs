@@ -206,3 +206,6 @@ impl Socket for TokioIo<Upgraded> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,44 +7,41 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
-/// Counts open upgraded connections of a worker, so that a drain can wait for them.
-#[derive(Clone, Debug)]
-pub struct Open {
-    count: watch::Sender<usize>,
+/// Counts the connections of a worker whose bytes go their own way, so that a drain can wait for them.
+#[derive(Clone, Debug, Default)]
+pub struct Open(watch::Sender<usize>);
+
+/// One of them.
+pub struct Guard {
+    open: Open,
     gauge: Gauge,
 }
-
-/// One open upgraded connection.
-pub struct Guard(Open);
 
 // === impl Open ===
 
 impl Open {
-    pub fn new(gauge: Gauge) -> Self {
-        Self { count: watch::Sender::new(0), gauge }
-    }
-
-    pub fn enter(&self) -> Guard {
-        self.count.send_modify(|count| *count += 1);
-        self.gauge.inc();
-        Guard(self.clone())
+    /// Counted here, and in the metric of its kind.
+    pub fn enter(&self, gauge: &Gauge) -> Guard {
+        self.0.send_modify(|count| *count += 1);
+        gauge.inc();
+        Guard { open: self.clone(), gauge: gauge.clone() }
     }
 
     pub fn count(&self) -> usize {
-        *self.count.borrow()
+        *self.0.borrow()
     }
 
     /// Ends when none is open.
     pub async fn none_left(&self) {
         // The sender lives in self, so waiting can't fail.
-        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.count.send_modify(|count| *count = count.saturating_sub(1));
-        self.0.gauge.dec();
+        self.open.0.send_modify(|count| *count = count.saturating_sub(1));
+        self.gauge.dec();
     }
 }
 

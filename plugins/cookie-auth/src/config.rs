@@ -7,9 +7,21 @@ use alloc::vec::Vec;
 use wicketgate_plugin::text::decimal;
 use wicketgate_plugin::{Configuration, Error, Principal, Section};
 
+use crate::certificate::CertificateName;
+
 /// The contract's limits.
 const VERIFICATIONS_MAX: usize = 8;
 const LEEWAY_MAX_S: u64 = 300;
+
+/// The words of `certificate_name`, in the order of [`CERTIFICATE_NAMES`].
+const CERTIFICATE_NAME_WORDS: [&str; 5] = ["off", "common-name", "email", "dns-name", "uri"];
+const CERTIFICATE_NAMES: [Option<CertificateName>; 5] = [
+    None,
+    Some(CertificateName::CommonName),
+    Some(CertificateName::Email),
+    Some(CertificateName::DnsName),
+    Some(CertificateName::Uri),
+];
 
 /// The whole configuration. Every key may be left out.
 #[derive(Debug, Clone)]
@@ -27,6 +39,8 @@ pub struct Config {
     /// How far the clocks may be apart, in seconds, at most 300; none: not at all.
     pub leeway_s: Option<u64>,
     pub claims: Claims,
+    /// Who a client's verified certificate is for, where no token says who somebody is; none: certificates aren't looked at.
+    pub certificate_name: Option<CertificateName>,
     /// Where people log in; none: the gateway's own page.
     pub login: Option<String>,
     /// The realm that `WWW-Authenticate` names.
@@ -80,6 +94,7 @@ impl Default for Config {
             issuers: Vec::new(),
             leeway_s: None,
             claims: Claims::default(),
+            certificate_name: None,
             login: None,
             realm: "wicketgate".to_owned(),
             deny: People::default(),
@@ -104,6 +119,9 @@ impl Config {
         section.texts("issuers", &mut self.issuers);
         section.number("leeway_s", LEEWAY_MAX_S, &mut self.leeway_s);
         section.section("claims", &mut self.claims, Claims::read);
+        let mut name = 0;
+        section.word("certificate_name", &CERTIFICATE_NAME_WORDS, &mut name);
+        self.certificate_name = CERTIFICATE_NAMES.get(name).copied().flatten();
         section.optional_text("login", &mut self.login);
         section.text("realm", &mut self.realm);
         section.section("deny", &mut self.deny, People::read);

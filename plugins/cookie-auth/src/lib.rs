@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod certificate;
 mod config;
 mod credential;
 mod judgement;
@@ -20,8 +21,9 @@ use alloc::vec;
 use wicketgate_plugin::authentication::{Abstention, Allowance, Authenticator, Challenge, Decision, Denial, Request};
 use wicketgate_plugin::jwt::Jwt;
 use wicketgate_plugin::text::concatenated;
-use wicketgate_plugin::{Declaration, Error, Input, Lifetime, Reason, Sensitivity, Subject, Verification};
+use wicketgate_plugin::{Declaration, Error, Input, Lifetime, Principal, Reason, Sensitivity, Subject, Verification};
 
+pub use certificate::CertificateName;
 pub use config::{Claims, Config, Cookie, KeySet, People};
 use judgement::Judgement;
 use principal::ClaimPlaces;
@@ -54,6 +56,9 @@ impl Authenticator for CookieAuth {
         if config.bearer {
             declaration = declaration.reads(Input::Header(AUTHORIZATION.to_owned(), Sensitivity::Credential));
         }
+        if config.certificate_name.is_some() {
+            declaration = declaration.reads(Input::ClientCertificate);
+        }
         for entry in &config.cookies {
             declaration = declaration.reads(match Cookie::of(entry) {
                 Cookie::Named(name) => Input::Cookie(name.to_owned(), Sensitivity::Credential),
@@ -75,12 +80,17 @@ impl Authenticator for CookieAuth {
     }
 
     fn authenticate(&self, request: &Request, jwt: &impl Jwt) -> Result<Decision, Error> {
-        let Subject::Http(http) = &request.subject else {
-            return Ok(Decision::Abstain(Abstention { reason: Reason::new("no-credential"), challenge: None }));
+        let http = match &request.subject {
+            Subject::Http(http) => http,
+            Subject::Tcp(tcp) => {
+                let nobody = || Decision::Abstain(Abstention { reason: Reason::new("no-credential"), challenge: None });
+                return Ok(self.by_certificate(tcp.client_certificate.as_deref()).unwrap_or_else(nobody));
+            }
         };
         let tokens = credential::tokens(http, &self.config);
+        let by_certificate = || self.by_certificate(http.client_certificate.as_deref());
         if tokens.is_empty() {
-            return Ok(self.abstain(Reason::new("no-credential"), &self.scheme));
+            return Ok(by_certificate().unwrap_or_else(|| self.abstain(Reason::new("no-credential"), &self.scheme)));
         }
         // The first token that verifies wins. Of those that don't, the first one's fault is the one to tell: it's the one
         // that the client meant.
@@ -89,7 +99,7 @@ impl Authenticator for CookieAuth {
         for token in tokens {
             match judgement::judge(token, self.config.key_sets.len(), jwt) {
                 Judgement::Accepted(verified) => match self.places.principal(verified.claims) {
-                    Some(principal) => return Ok(self.admit(principal, verified.valid_until)),
+                    Some(principal) => return Ok(self.admit(principal, verified.valid_until, "token")),
                     None => first_fault = first_fault.or(Some(Reason::new("token-without-user"))),
                 },
                 Judgement::Refused(reason) => first_fault = first_fault.or(Some(reason)),
@@ -98,18 +108,28 @@ impl Authenticator for CookieAuth {
         }
         match (unavailable, first_fault) {
             (Some(why), _) => Err(Error::Unavailable(why)),
-            (None, fault) => Ok(self.abstain(fault.unwrap_or_else(|| Reason::new("token-refused")), &self.scheme_invalid_token)),
+            // A stale cookie doesn't lock out who has a certificate.
+            (None, fault) => Ok(by_certificate().unwrap_or_else(|| {
+                self.abstain(fault.unwrap_or_else(|| Reason::new("token-refused")), &self.scheme_invalid_token)
+            })),
         }
     }
 }
 
 impl CookieAuth {
-    fn admit(&self, principal: wicketgate_plugin::Principal, valid_until: Option<u64>) -> Decision {
+    /// Whom a certificate names, where it does and the configuration wants to know.
+    fn by_certificate(&self, certificate: Option<&[u8]>) -> Option<Decision> {
+        let id = self.config.certificate_name?.of(certificate?)?;
+        let principal = Principal { id, name: None, company: None, role: None, groups: vec![], claims: Default::default() };
+        Some(self.admit(principal, None, "client-certificate"))
+    }
+
+    fn admit(&self, principal: Principal, valid_until: Option<u64>, reason: &str) -> Decision {
         let lifetime = Lifetime { valid_until, recheck_after_s: seconds(self.config.recheck_after_s) };
         if let Some(code) = self.config.refuses(&principal) {
             return Decision::Deny(Denial { reason: Reason::with_detail(code, principal.id), lifetime });
         }
-        Decision::Allow(Allowance { principal, lifetime, reason: Reason::new("token") })
+        Decision::Allow(Allowance { principal, lifetime, reason: Reason::new(reason) })
     }
 
     fn abstain(&self, reason: Reason, scheme: &str) -> Decision {

@@ -206,3 +206,24 @@ fn a_wrong_configuration_names_the_key() {
         }
     }
 }
+
+/// Names alice as the subject's common name.
+const CERTIFICATE: &[u8] = include_bytes!("certificate/one-name.der");
+
+#[test]
+fn a_certificate_is_its_name_where_the_configuration_says_so() {
+    let config = r#"{"certificate_name": "common-name"}"#;
+    for request in [testing::tcp("192.0.2.1"), testing::get("/"), testing::get("/").cookie("clearml_token_basic", "stale")] {
+        let allowance = allowance(decide(config, request.client_certificate(CERTIFICATE), &jwt()));
+        assert_eq!((allowance.principal.id.as_str(), allowance.reason), ("alice", Reason::new("client-certificate")));
+    }
+    let with_token = testing::get("/").cookie("clearml_token_basic", "ada").client_certificate(CERTIFICATE);
+    assert_eq!(allowance(decide(config, with_token, &jwt())).principal.id, "ada", "a token goes before a certificate");
+    for nobody in [testing::tcp("192.0.2.1"), testing::tcp("192.0.2.1").client_certificate(b"no certificate")] {
+        assert!(matches!(decide(config, nobody, &jwt()), Ok(Decision::Abstain(_))));
+    }
+    let unread = testing::tcp("192.0.2.1").client_certificate(CERTIFICATE);
+    assert!(matches!(decide("{}", unread, &jwt()), Ok(Decision::Abstain(_))), "not looked at by default");
+    let denied = r#"{"certificate_name": "common-name", "deny": {"users": ["alice"]}}"#;
+    assert!(matches!(decide(denied, testing::tcp("::1").client_certificate(CERTIFICATE), &jwt()), Ok(Decision::Deny(_))));
+}

@@ -15,8 +15,8 @@ const WAY_NAMES: [&str; 7] = ["owner", "admins", "shared", "company", "group", "
 const WAYS: [Way; 7] = [Way::Owner, Way::Admins, Way::Shared, Way::Company, Way::Group, Way::Readers, Way::Everyone];
 
 /// The words of `tcp_access`, in the order of [`TCP_ACCESSES`].
-const TCP_ACCESS_NAMES: [&str; 3] = ["open", "known-address", "client-certificate"];
-const TCP_ACCESSES: [TcpAccess; 3] = [TcpAccess::Open, TcpAccess::KnownAddress, TcpAccess::ClientCertificate];
+const TCP_ACCESS_NAMES: [&str; 4] = ["open", "known-address", "client-certificate", "identity"];
+const TCP_ACCESSES: [TcpAccess; 4] = [TcpAccess::Open, TcpAccess::KnownAddress, TcpAccess::ClientCertificate, TcpAccess::Identity];
 
 /// The whole configuration. Every key may be left out.
 #[derive(Debug, Clone)]
@@ -77,6 +77,8 @@ pub enum TcpAccess {
     KnownAddress,
     /// Clients with a certificate that the gateway verified.
     ClientCertificate,
+    /// People whom an authenticator knows (by their certificate), and who may enter as over HTTP.
+    Identity,
 }
 
 // === impl Config ===
@@ -140,7 +142,7 @@ impl Config {
     fn read_tcp(&mut self, section: &mut Section<'_>) {
         let mut access = 0;
         section.word("tcp_access", &TCP_ACCESS_NAMES, &mut access);
-        self.tcp_access = TCP_ACCESSES.get(access).copied().unwrap_or(TcpAccess::ClientCertificate);
+        self.tcp_access = TCP_ACCESSES.get(access).copied().unwrap_or(TcpAccess::Identity);
         let mut networks = Vec::new();
         section.texts("known_addresses", &mut networks);
         for text in &networks {

@@ -48,7 +48,7 @@ impl RoutingPolicy for DefaultPolicy {
             };
         }
         declaration = match config.tcp_access {
-            TcpAccess::Open => declaration,
+            TcpAccess::Open | TcpAccess::Identity => declaration,
             TcpAccess::KnownAddress => declaration.reads(Input::ClientAddress),
             TcpAccess::ClientCertificate => declaration.reads(Input::ClientCertificate),
         };
@@ -58,7 +58,7 @@ impl RoutingPolicy for DefaultPolicy {
     fn route(&self, request: &Request) -> Result<Decision, Error> {
         let Self(config) = self;
         match &request.subject {
-            Subject::Tcp(connection) => Ok(self.route_tcp(connection)),
+            Subject::Tcp(connection) => self.route_tcp(request, connection),
             Subject::Http(_) => Ok(match admission::admit(config, request)? {
                 Admission::Admitted(way) if config.closed.is_some() && way != "admin" => {
                     self.reject(Reason::with_detail("closed", way), config.closed.clone())
@@ -75,7 +75,7 @@ impl RoutingPolicy for DefaultPolicy {
 
 impl DefaultPolicy {
     /// Most TCP protocols carry no credential that a gateway could see: what is known is where they come from.
-    fn route_tcp(&self, connection: &TcpConnection) -> Decision {
+    fn route_tcp(&self, request: &Request, connection: &TcpConnection) -> Result<Decision, Error> {
         let Self(config) = self;
         let admitted = match config.tcp_access {
             TcpAccess::Open => Some("tcp-open"),
@@ -84,12 +84,16 @@ impl DefaultPolicy {
                 connection.client_address.as_deref().is_some_and(known).then_some("tcp-known-address")
             }
             TcpAccess::ClientCertificate => connection.client_certificate.is_some().then_some("tcp-client-certificate"),
+            TcpAccess::Identity => match (&request.identity, admission::admit(config, request)?) {
+                (Some(Identity::Principal(_)), Admission::Admitted(way)) => Some(way),
+                _ => None,
+            },
         };
-        match admitted {
+        Ok(match admitted {
             Some(_) if config.closed.is_some() => self.reject(Reason::new("closed"), None),
             Some(code) => Decision::Forward(Forwarding { lifetime: self.lifetime(), ..Forwarding::new(code) }),
             None => self.reject(Reason::new("tcp-access"), None),
-        }
+        })
     }
 
     fn forward(&self, way: &'static str) -> Decision {

@@ -141,6 +141,15 @@ fn tcp_is_open_or_by_address_or_by_certificate() {
 }
 
 #[test]
+fn tcp_by_identity_lets_in_who_may_enter_and_nobody_unknown() {
+    let config = r#"{"tcp_access": "identity"}"#;
+    let known = |id: &str| tcp("192.0.2.1").session(SESSION).by(principal(id, "user"));
+    assert_eq!(outcome(config, known("owner")), "forward:owner");
+    assert_eq!(outcome(config, known("x")), "reject:tcp-access");
+    assert_eq!(outcome(config, tcp("192.0.2.1").session(&session_with("public"))), "reject:tcp-access");
+}
+
+#[test]
 fn header_edits_and_limits_come_with_an_admission() {
     let config = r#"{"request_headers": {"set": {"X-Team": "ml"}, "remove": ["X-Debug"]},
         "response_headers": {"append": {"Cache-Control": "no-store"}},

@@ -3,7 +3,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
@@ -15,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use wicketgate_tests::{ConfigMap, Listener, PATIENCE, PortRange, eventually, tcp::connect};
+use wicketgate_tests::{ConfigMap, Listener, PATIENCE, PortRange, Upstream, eventually, tcp::connect};
 
 use super::{Site, session};
 use crate::site::{DEFAULTS, manifest, only};
@@ -52,14 +54,25 @@ impl Authority {
 
     /// Signs for these names.
     fn sign(&self, names: &[&str], usage: ExtendedKeyUsagePurpose) -> (rcgen::Certificate, KeyPair) {
+        self.sign_as("somebody", names, usage)
+    }
+
+    /// The same with the subject's common name.
+    fn sign_as(&self, subject: &str, names: &[&str], usage: ExtendedKeyUsagePurpose) -> (rcgen::Certificate, KeyPair) {
         let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         params.extended_key_usages = vec![usage];
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, subject);
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
     fn client(&self) -> Identity {
-        let (certificate, key) = self.sign(&["client.example"], ExtendedKeyUsagePurpose::ClientAuth);
+        self.person("somebody")
+    }
+
+    fn person(&self, name: &str) -> Identity {
+        let (certificate, key) = self.sign_as(name, &["client.example"], ExtendedKeyUsagePurpose::ClientAuth);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         Identity { certificate: certificate.der().clone(), key }
     }
@@ -165,4 +178,46 @@ async fn a_policy_that_wants_certificates_lets_nobody_in_without() {
     eventually("who has a bad one is refused", async || (site.gateway.metric(handshake_failed).await == 1).then_some(())).await;
     let client = handshake(site.port, "gate.example", &authority.der(), Some(&authority.client())).await.unwrap();
     is_carried(client, &upstream).await;
+}
+
+#[tokio::test]
+async fn the_name_in_a_certificate_is_who_somebody_is() {
+    let authority = Authority::new();
+    let authenticator = "{name: auth, kind: authenticator, builtin: cookie-auth, grants: {key_sets: [people]}, \
+                         config: {key_sets: [people], certificate_name: common-name}}";
+    let policy = "{name: policy, kind: routing-policy, builtin: routing-policy, config: {tcp_access: identity}}";
+    let plugins = ConfigMap::new(&only(manifest(&[DEFAULTS[0], authenticator, policy])));
+    let https = wicketgate_tests::free_port();
+    let config = format!(
+        "plugins: {{directory: '{}'}}\nkey_sets: {{people: {{kind: secret, secret: of-no-importance}}}}\n\
+         tls: {{listen: '127.0.0.1:{https}', certificates: [{}], client_ca: '{}'}}\n{}",
+        plugins.path().display(),
+        authority.server("gate.example"),
+        authority.file().display(),
+        PortRange::free(4).config()
+    );
+    let (upstream, pages) = (Listener::bind().await, Upstream::start());
+    let web = format!("{{id: web, owner: alice, endpoints: [{{address: 127.0.0.1, port: {}}}]}}", pages.port());
+    let site = Site::with(&config, &[session("s1", upstream.port(), ", tls: terminate"), web]).await;
+    let page = async |person: Option<&Identity>| {
+        let mut client = handshake(https, "gate.example", &authority.der(), person).await.unwrap();
+        client.write_all(b"GET /service/web/echo HTTP/1.1\r\nHost: gate.example\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, client.read_to_end(&mut answer)).await.expect("it stays open");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let (alice, bob) = (authority.person("alice"), authority.person("bob"));
+    let hers = page(Some(&alice)).await;
+    assert!(hers.starts_with("HTTP/1.1 200") && hers.contains("[\"x-wicketgate-user\",\"alice\"]"), "{hers}");
+    assert!(page(Some(&bob)).await.starts_with("HTTP/1.1 404"));
+    assert!(page(None).await.starts_with("HTTP/1.1 401"));
+
+    is_carried(handshake(site.port, "gate.example", &authority.der(), Some(&alice)).await.unwrap(), &upstream).await;
+    for other in [Some(&bob), None] {
+        let mut client = handshake(site.port, "gate.example", &authority.der(), other).await.unwrap();
+        let mut said = Vec::new();
+        let _ = timeout(PATIENCE, client.read_to_end(&mut said)).await.expect("it stays open");
+        assert_eq!(said, b"");
+    }
+    assert!(upstream.is_alone().await, "somebody else reached alice's session");
 }

@@ -13,24 +13,39 @@ use super::{Held, Lifetime};
 use crate::{
     domain::Endpoint,
     request::{Decisions, Worker},
-    upstream::relay::Goodbye,
+    upstream::{deadline::now_ms, relay::Goodbye},
 };
 
 /// Held by a body. The watch ends with it.
-pub struct Ending {
-    state: Rc<State>,
-    watch: AbortHandle,
+pub enum Ending {
+    /// It may well be over before anything has to be watched.
+    Waiting {
+        since_ms: u64,
+        start: Option<Box<dyn FnOnce() -> Self>>,
+    },
+    Watching {
+        state: Rc<State>,
+        watch: AbortHandle,
+    },
 }
 
 #[derive(Default)]
-struct State {
+pub struct State {
     why: Cell<Option<Goodbye>>,
     reader: RefCell<Option<Waker>>,
 }
 
+/// What lasts for so long is watched.
+const LASTS_MS: u64 = 5_000;
+
 // === impl Ending ===
 
 impl Ending {
+    /// Watches once the body has gone on for a while. Noticed when it's polled, which the listener does at intervals.
+    pub fn once_it_lasts(start: impl FnOnce() -> Self + 'static) -> Self {
+        Self::Waiting { since_ms: now_ms(), start: Some(Box::new(start)) }
+    }
+
     pub fn watch<D: Decisions>(
         worker: &Rc<Worker<D>>,
         endpoint: &Arc<Endpoint>,
@@ -45,14 +60,21 @@ impl Ending {
                 reader.wake();
             }
         });
-        Self { state, watch: watch.abort_handle() }
+        Self::Watching { state, watch: watch.abort_handle() }
     }
 
     /// Whether the stream is to end now; if not, the reader is woken when it is.
-    pub fn poll(&self, cx: &Context<'_>) -> Option<Goodbye> {
-        let why = self.state.why.get();
+    pub fn poll(&mut self, cx: &Context<'_>) -> Option<Goodbye> {
+        if let Self::Waiting { since_ms, start } = self {
+            if now_ms().saturating_sub(*since_ms) < LASTS_MS {
+                return None;
+            }
+            *self = start.take()?();
+        }
+        let Self::Watching { state, .. } = self else { return None };
+        let why = state.why.get();
         if why.is_none() {
-            let mut reader = self.state.reader.borrow_mut();
+            let mut reader = state.reader.borrow_mut();
             if !reader.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 *reader = Some(cx.waker().clone());
             }
@@ -63,6 +85,8 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.watch.abort();
+        if let Self::Watching { watch, .. } = self {
+            watch.abort();
+        }
     }
 }

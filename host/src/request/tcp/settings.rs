@@ -63,7 +63,7 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register("tcp_accepted", "Connections to leased ports", metrics.accepted.clone());
-        registry.register("tcp_connections", "Open connections through leased ports", metrics.connections.clone());
+        registry.register("tcp_connections", "Open connections to leased ports", metrics.connections.clone());
         registry.register("tcp_refused", "Connections that weren't let in, by reason", metrics.refused.clone());
         registry.register("tcp_ended", "Connections that ended, by how", metrics.ends.clone());
         registry.register("tcp_bytes", "Bytes through leased ports", metrics.bytes.clone());
@@ -75,7 +75,6 @@ impl Metrics {
     }
 
     pub fn ended(&self, relayed: &Relayed) {
-        self.connections.dec();
         self.ends.get_or_create(&Reason { reason: code(relayed.end) }).inc();
         for (direction, bytes) in [("in", relayed.moved.from_client), ("out", relayed.moved.from_upstream)] {
             self.bytes.get_or_create(&Direction { direction }).inc_by(bytes);

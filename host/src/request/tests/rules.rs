@@ -80,6 +80,35 @@ fn trusted_proxies_are_believed() {
 }
 
 #[test]
+fn trusted_proxies_are_believed_in_the_standards_words() {
+    run(async {
+        let mut setup = Setup::new(mirror().await);
+        setup.config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let running = setup.start();
+        let seen = running.get("/service/t1/", "Forwarded: for=\"[2001:db8::7]:4711\";proto=https\r\n").await;
+        assert!(seen.contains("x-forwarded-for: [2001:db8::7]:4711, 127.0.0.1\r\n"), "{seen}");
+        assert!(seen.contains("x-forwarded-proto: https\r\n") && !seen.contains("\nforwarded:"), "{seen}");
+        assert_eq!(running.fixture.asked.lock().unwrap()[0].2, "2001:db8::7".parse::<std::net::IpAddr>().unwrap());
+    });
+}
+
+#[test]
+fn a_peer_that_speaks_for_clients_names_them_first_and_nobody_else_does() {
+    run(async {
+        let request = "PROXY TCP4 192.0.2.7 192.0.2.8 4711 80\r\nGET /service/t1/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let mut setup = Setup::new(mirror().await);
+        setup.config.http.proxy_protocol_from = vec!["127.0.0.0/8".parse().unwrap()];
+        let running = setup.start();
+        assert!(running.ask(request).await.contains("x-forwarded-for: 192.0.2.7\r\n"));
+        let mut unnamed = running.client().await;
+        unnamed.send("GET /service/t1/ HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(unnamed.rest().await, "", "it's required");
+        let stranger = Setup::new(mirror().await).start();
+        assert!(stranger.ask(request).await.starts_with("HTTP/1.1 400"));
+    });
+}
+
+#[test]
 fn paths_reach_plugins_and_sessions_as_configured() {
     run(async {
         let running = Setup::new(mirror().await).start();

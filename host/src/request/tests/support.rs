@@ -1,11 +1,16 @@
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     rc::Rc,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::HeaderName;
+use http_body_util::{Full, combinators::UnsyncBoxBody};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -222,6 +227,31 @@ impl Running {
     pub async fn get(&self, path: &str, lines: &str) -> String {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: gate.test\r\n{lines}\r\n")).await
     }
+}
+
+/// Bodies of requests.
+pub type AnyBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A body that is known whole.
+pub fn body(text: &'static str) -> AnyBody {
+    UnsyncBoxBody::new(Full::from(text))
+}
+
+/// Spawns what hyper asks for on this thread.
+#[derive(Clone)]
+pub struct Local;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+/// A client of HTTP/2 by prior knowledge. The handle ends with the connection.
+pub async fn http2(address: SocketAddr) -> (SendRequest<AnyBody>, tokio::task::JoinHandle<hyper::Result<()>>) {
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (sender, connection) = http2::Builder::new(Local).handshake(stream).await.unwrap();
+    (sender, tokio::task::spawn_local(connection))
 }
 
 /// A test on one thread with a limit: nothing here may hang.

@@ -61,8 +61,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// After so many full reads a transfer is taken for a sustained one.
 const SUSTAINED_READS: u32 = 4;
 
-/// Reads of one direction before others on this thread get their turn.
-const TURNS: usize = 32;
+/// After so many bytes of one direction, others on this thread get their turn.
+const TURN_BYTES: u64 = 1 << 20;
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER_BYTES].into());
@@ -100,7 +100,8 @@ impl Direction {
 
     /// Moves what can be moved; ready when the reader ended and the writer was told.
     pub fn poll(&mut self, cx: &mut Context<'_>, from: &mut impl Socket, to: &mut impl Socket) -> Poll<Result<(), Step>> {
-        for _ in 0..TURNS {
+        let turn_ends = self.bytes + TURN_BYTES;
+        while self.bytes < turn_ends {
             ready!(self.write_waiting(cx, to)).map_err(|_| Step::Writing)?;
             match self.state {
                 State::Open if self.may_leave() => self.say_goodbye(),
