@@ -71,9 +71,9 @@ async fn what_is_open_goes_on_while_nothing_new_is_taken_until_a_second_signal()
 
 /// Each ends in order, and the WebSocket is told why.
 async fn is_told(open: Open) {
-    open.socket.is_closed_with(AWAY).await;
-    open.stream.is_ended().await;
-    open.raw.is_ended().await;
+    open.socket.closes_with(AWAY).await;
+    open.stream.ends().await;
+    open.raw.ends().await;
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ impl Socket {
     }
 
     /// Both ends get a close frame with this code as the last thing, and the one to the session is masked.
-    pub async fn is_closed_with(mut self, code: u16) {
+    pub async fn closes_with(mut self, code: u16) {
         let (to_client, frame) = self.client.closes().await;
         assert_eq!((to_client, frame.is_masked), (code, false), "{frame:?}");
         let (to_session, frame) = self.session.closes().await;
@@ -184,7 +184,7 @@ impl Events {
     }
 
     /// The client sees a whole response, and the session that nobody listens any more.
-    pub async fn is_ended(mut self) {
+    pub async fn ends(mut self) {
         let frame = timeout(PATIENCE, self.body.frame()).await.expect("the stream goes on");
         assert!(frame.is_none(), "not an end in order: {frame:?}");
         rest(self.session).await;
@@ -199,7 +199,7 @@ impl Raw {
     }
 
     /// Both ends see an end in order.
-    pub async fn is_ended(self) {
+    pub async fn ends(self) {
         assert_eq!(rest(self.client).await, (Vec::new(), Ended::InOrder), "for the client");
         assert_eq!(rest(self.session).await, (Vec::new(), Ended::InOrder), "for the session");
     }
