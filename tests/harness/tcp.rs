@@ -88,6 +88,18 @@ pub async fn read(stream: &mut TcpStream, count: usize) -> Vec<u8> {
     bytes
 }
 
+/// The head of a request, or of a response, with the empty line behind it.
+///
+/// # Panics
+/// When it doesn't come.
+pub async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.extend(read(stream, 1).await);
+    }
+    String::from_utf8(head).unwrap()
+}
+
 /// Whether what goes in at one end comes out at the other, both ways.
 pub async fn is_carried(one: &mut TcpStream, other: &mut TcpStream) {
     one.write_all(b"there").await.unwrap();

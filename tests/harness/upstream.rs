@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -14,6 +14,9 @@ use hyper::body::{Frame, Incoming};
 use serde_json::json;
 
 use crate::server::{Answer, Body, Closed, Server, whole};
+
+/// For hundreds of bodies at a time.
+static SHARED: LazyLock<Bytes> = LazyLock::new(|| vec![b'x'; 8 * 1024 * 1024].into());
 
 /// A running application. Paths may have anything in front:
 /// `…/echo` answers what it got as JSON; `…/events` is a stream of events without an end; `…/slow/<ms>` waits;
@@ -91,7 +94,8 @@ async fn serve(log: Arc<Mutex<Vec<Seen>>>, request: Request<Incoming>) -> Answer
         }
         [.., "bytes", _] => {
             let size = usize::try_from(number()).map_err(|_| Closed)?;
-            Ok(answer(StatusCode::OK, "application/octet-stream", whole(vec![b'x'; size])))
+            let body = if size <= SHARED.len() { SHARED.slice(..size) } else { vec![b'x'; size].into() };
+            Ok(answer(StatusCode::OK, "application/octet-stream", whole(body)))
         }
         [.., "socket"] => {
             tokio::task::spawn_local(send_back(upgrade));

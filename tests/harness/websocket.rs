@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Client, Listener, PATIENCE};
+use crate::{Client, Listener, PATIENCE, tcp};
 
 /// One side of an open WebSocket.
 pub struct WebSocket<S> {
@@ -55,11 +55,7 @@ async fn ask(client: &Client, url: &str) -> ClientSocket {
 
 async fn answer(session: &Listener) -> WebSocket<TcpStream> {
     let mut stream = session.accept().await;
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).await.unwrap();
-        head.push(byte[0]);
-    }
+    tcp::head(&mut stream).await;
     // The answer to the key above (RFC 6455, section 1.3).
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                   Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";

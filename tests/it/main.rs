@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod activity;
 mod bad_input;
 mod clearml;
 mod demo;
+mod drain;
 mod http2;
 mod jupyter;
+mod live;
+mod open;
 mod plugins;
 mod site;
+mod slow;
 mod tcp;

@@ -57,7 +57,7 @@ fn write(files: &TempDir, sessions: &[String]) {
     std::fs::rename(whole, files.path().join("sessions.yaml")).unwrap();
 }
 
-/// Waits until the one endpoint of a session has its port.
+/// Waits until the one TCP endpoint of a session has its port.
 pub(crate) async fn leased(gateway: &Gateway, session: &str) -> u16 {
     eventually(&format!("a port for {session}"), async || {
         let endpoint = endpoint(gateway, session).await?;
@@ -76,9 +76,9 @@ async fn refused(gateway: &Gateway, session: &str) -> String {
     .await
 }
 
-/// The first endpoint of a session, as the status shows it.
+/// The TCP endpoint of a session, as the status shows it.
 async fn endpoint(gateway: &Gateway, session: &str) -> Option<Value> {
     let status = gateway.status("/sessions").await;
     let found = status["sessions"].as_array()?.iter().find(|found| found["id"] == session)?;
-    found["endpoints"].as_array()?.first().cloned()
+    found["endpoints"].as_array()?.iter().find(|endpoint| endpoint["protocol"] == "tcp").cloned()
 }

@@ -101,9 +101,9 @@ impl CallState {
         };
         match &answer.value {
             Ok(Introspection::Accepted(claims)) => {
-                // The server's word is about now; what the token says of its end holds all the same.
-                let end = check_unsigned(token, requirements, self.now)?.unwrap_or(answer.holds_until);
-                let valid_until = Some(end.min(answer.holds_until));
+                // The server's word is about now, and the set asks again when it's used up; what the token says of its end holds
+                // all the same. The two aren't mixed: a token's end ends what it opened, a question's doesn't.
+                let valid_until = check_unsigned(token, requirements, self.now)?;
                 Ok(Verified { claims: select_claims(claims, &requirements.claims), valid_until })
             }
             Ok(Introspection::Refused(why)) => Err(Refusal::Refused(why.clone())),
