@@ -38,7 +38,7 @@ pub struct Doors {
 /// A connection that has said who it is.
 enum Welcomed {
     Plain(Arrived<TcpStream>),
-    Tls(Arrived<TlsStream<TcpStream>>),
+    Tls(Box<Arrived<TlsStream<TcpStream>>>),
 }
 
 /// Why a connection ended before anybody could decide about it.
@@ -83,7 +83,7 @@ pub fn enter<D: Decisions>(worker: &Rc<Worker<D>>, doors: &Rc<Doors>, stream: Tc
         let welcomed = tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port)).await;
         match welcomed {
             Ok(Ok(Welcomed::Plain(arrived))) => tcp::carry(&worker, arrived).await,
-            Ok(Ok(Welcomed::Tls(arrived))) => tcp::carry(&worker, arrived).await,
+            Ok(Ok(Welcomed::Tls(arrived))) => tcp::carry(&worker, *arrived).await,
             Ok(Err(error)) => {
                 worker.gateway.tcp.metrics.refused("handshake");
                 tracing::info!(target: "access", client = %peer.ip(), port, %error, "TCP connection refused");
@@ -116,5 +116,5 @@ async fn welcome<D: Decisions>(
     let tls = doors.tls.as_ref().ok_or(Refused::NoCertificate)?;
     let Accepted { stream, name, certificate, .. } = tls.accept(stream, Alpn::None).await?;
     let connection = Connection { tls_name: name, client_certificate: certificate, ..connection };
-    Ok(Welcomed::Tls(Arrived { stream, client, connection }))
+    Ok(Welcomed::Tls(Box::new(Arrived { stream, client, connection })))
 }
