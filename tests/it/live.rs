@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use wicketgate_tests::{
-    Clearml, Client, Gateway, Listener, eventually,
+    Clearml, Client, Gateway, Listener,
+    clearml::Failure,
+    eventually,
     websocket::{self, CLOSE, TEXT},
 };
 
@@ -143,6 +145,25 @@ async fn a_logout_ends_what_its_token_opened() {
     place.clearml.revoke(&here);
     one.closes_with(DENIED).await;
     other.goes_on().await;
+}
+
+#[tokio::test]
+async fn while_the_api_server_is_away_they_go_on() {
+    let place = Asking::start().await;
+    let token = place.clearml.token("alice");
+    let mut socket = place.open(&token).await;
+    socket.goes_on().await;
+    place.clearml.fail(Some(Failure::Status500));
+    eventually("nobody can say who it is", async || {
+        let status = place.gateway.status("/plugins").await;
+        let plugins = status["plugins"].as_array()?;
+        plugins.iter().any(|plugin| plugin["faults"]["unavailable"].as_u64() >= Some(2)).then_some(())
+    })
+    .await;
+    socket.goes_on().await;
+    place.clearml.fail(None);
+    place.clearml.revoke(&token);
+    socket.closes_with(DENIED).await;
 }
 
 /// A set whose policy can't decide anything.
