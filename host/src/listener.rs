@@ -5,6 +5,7 @@ pub mod bind;
 mod connection;
 pub mod http;
 mod http2;
+mod paced;
 pub mod ports;
 mod preface;
 mod proxy_protocol;

@@ -16,6 +16,7 @@ pub mod programs;
 pub mod python;
 pub mod server;
 pub mod tcp;
+pub mod tls;
 pub mod upstream;
 pub mod websocket;
 
@@ -28,6 +29,7 @@ pub use mount::ConfigMap;
 pub use ports::PortRange;
 pub use programs::{OpenSsh, Redis};
 pub use tcp::{Listener, greeting, speaker};
+pub use tls::{Authority, Pair, TlsClient};
 pub use upstream::Upstream;
 pub use websocket::{Frame, WebSocket};
 

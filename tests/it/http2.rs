@@ -2,6 +2,7 @@
 
 mod conformance;
 mod curl;
+mod floods;
 mod grpc;
 mod websocket;
 

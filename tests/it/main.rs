@@ -15,3 +15,4 @@ mod plugins;
 mod site;
 mod slow;
 mod tcp;
+mod tls;

@@ -69,10 +69,10 @@ pub async fn serve_worker<D: Decisions>(worker: Rc<Worker<D>>, sockets: Sockets,
                     };
                     prepare(&stream);
                     let downstream = Downstream::new(peer.ip(), port, &worker.gateway.settings, slot);
-                    let (worker, http, drain) = (worker.clone(), http.clone(), drain.clone());
+                    let (worker, http, slots, drain) = (worker.clone(), http.clone(), slots.clone(), drain.clone());
                     match tls {
-                        None => connections.spawn_local(plain(worker, http, stream, downstream, drain)),
-                        Some(tls) => connections.spawn_local(secured(worker, http, tls.clone(), stream, downstream, drain)),
+                        None => connections.spawn_local(plain(worker, http, stream, downstream, slots, drain)),
+                        Some(tls) => connections.spawn_local(secured(worker, http, tls.clone(), stream, downstream, slots, drain)),
                     };
                 }
                 Err(error) => pause_after(&error).await,
@@ -112,6 +112,7 @@ async fn plain<D: Decisions>(
     http: Rc<http1::Builder>,
     stream: TcpStream,
     downstream: Downstream,
+    slots: Slots,
     mut drain: watch::Receiver<Drain>,
 ) {
     let _counted = Counted::new(&worker);
@@ -124,7 +125,7 @@ async fn plain<D: Decisions>(
     };
     match version {
         Some((stream, Version::Http1)) => connection::serve(worker, http, stream, downstream, drain).await,
-        Some((stream, Version::Http2)) => http2::serve(worker, stream, downstream, drain).await,
+        Some((stream, Version::Http2)) => http2::serve(worker, stream, downstream, slots, drain).await,
         None => {}
     }
 }
@@ -153,6 +154,7 @@ async fn secured<D: Decisions>(
     tls: Tls,
     stream: TcpStream,
     downstream: Downstream,
+    slots: Slots,
     mut drain: watch::Receiver<Drain>,
 ) {
     let _counted = Counted::new(&worker);
@@ -166,7 +168,7 @@ async fn secured<D: Decisions>(
         Ok(accepted) => {
             let downstream = downstream.over_tls(accepted.name, accepted.certificate);
             if accepted.is_http2 {
-                http2::serve(worker, accepted.stream, downstream, drain).await;
+                http2::serve(worker, accepted.stream, downstream, slots, drain).await;
             } else {
                 connection::serve(worker, http, accepted.stream, downstream, drain).await;
             }

@@ -21,9 +21,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::http::Drain;
+use super::{
+    http::Drain,
+    paced::{Paced, Turn},
+};
 use crate::{
-    request::{self, Decisions, Downstream, Settings, Worker},
+    request::{self, Decisions, Downstream, Settings, Slots, Worker},
     upstream::{Deadline, Phase, deadline::tick},
 };
 
@@ -56,6 +59,7 @@ pub async fn serve<D: Decisions, S: AsyncRead + AsyncWrite + Unpin + 'static>(
     worker: Rc<Worker<D>>,
     stream: S,
     downstream: Downstream,
+    slots: Slots,
     mut drain: watch::Receiver<Drain>,
 ) {
     let settings = &worker.gateway.settings;
@@ -67,20 +71,24 @@ pub async fn serve<D: Decisions, S: AsyncRead + AsyncWrite + Unpin + 'static>(
     let http = protocol(settings, streams.clone());
     let service = {
         let (worker, streams) = (worker.clone(), streams.clone());
-        service_fn(move |request| {
-            let (worker, downstream) = (worker.clone(), downstream.stream());
+        service_fn(move |mut request| {
+            request::http2::relieve(&mut request, &worker.gateway.settings);
+            let (worker, downstream) = (worker.clone(), downstream.stream(slots.take()));
             streams.expect(downstream.deadline.clone());
-            async move {
+            // In a box of its own, which is freed before the answer's body is sent: that may take long, and there may be many.
+            Box::pin(async move {
                 let response = request::answer(&worker, &downstream, request).await;
                 if downstream.deadline.phase() == Phase::Deciding {
                     // The gateway's own answer: a client that doesn't take it mustn't hold the stream.
                     downstream.deadline.enter(Phase::Download, body_idle);
                 }
                 Ok::<_, Infallible>(response)
-            }
+            })
         })
     };
     metrics.http2_connections.inc();
+    let turn = Turn::default();
+    let stream = Paced::new(stream, turn.clone());
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let mut timer = pin!(sleep(streams.0.interval));
     let mut draining = pin!(async move {
@@ -103,6 +111,7 @@ pub async fn serve<D: Decisions, S: AsyncRead + AsyncWrite + Unpin + 'static>(
             stage = Stage::Closing(Instant::now());
             connection.as_mut().graceful_shutdown();
         }
+        turn.begin();
         connection.as_mut().poll(cx).map(|ended| match ended {
             Err(error) if is_malformed(&error) => {
                 metrics.malformed.inc();

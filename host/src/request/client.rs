@@ -25,6 +25,8 @@ pub struct Downstream {
     /// The peer's address for `X-Forwarded-For`.
     pub peer_value: HeaderValue,
     pub slot: Rc<Slot>,
+    /// False for a stream for which there's no place.
+    pub is_admitted: bool,
 }
 
 // === impl Downstream ===
@@ -36,7 +38,15 @@ impl Downstream {
         let peer = peer.to_canonical();
         let peer_value = value(peer);
         let connection = Rc::new(Connection { client: peer, listener_port, tls_name: None, client_certificate: None });
-        Self { connection, is_trusted_proxy: settings.trusts(peer), is_tls: false, deadline, peer_value, slot: Rc::new(slot) }
+        Self {
+            connection,
+            is_trusted_proxy: settings.trusts(peer),
+            is_tls: false,
+            deadline,
+            peer_value,
+            slot: Rc::new(slot),
+            is_admitted: true,
+        }
     }
 
     /// The same for a client whom the peer named by the PROXY protocol.
@@ -55,14 +65,15 @@ impl Downstream {
         self
     }
 
-    /// The same for one of many requests at a time, which has a deadline of its own.
-    pub fn stream(&self) -> Self {
+    /// The same for one of many requests at a time, which has a deadline of its own and takes a place as a connection does.
+    pub fn stream(&self, slot: Option<Slot>) -> Self {
         let deadline = Arc::new(Deadline::new(Phase::Deciding, Duration::MAX));
         Self {
             connection: self.connection.clone(),
             deadline,
             peer_value: self.peer_value.clone(),
-            slot: self.slot.clone(),
+            is_admitted: slot.is_some(),
+            slot: slot.map_or_else(|| self.slot.clone(), Rc::new),
             ..*self
         }
     }

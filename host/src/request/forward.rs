@@ -22,6 +22,7 @@ use super::{
     request_headers::{self, Said},
     respond,
     response_headers::{self, Belonging, Placing},
+    wellformed::Survey,
 };
 use crate::{
     domain::{Activity, UpstreamHttp, UpstreamPath},
@@ -73,12 +74,7 @@ pub async fn forward<D: Decisions>(
     if let Some(location) = own_host(settings, &parts, &permit, placed) {
         return Ok(respond::redirect(StatusCode::FOUND, location, request_id.to_str().unwrap_or_default()));
     }
-    let limit = [settings.body_bytes, permit.forwarding().limits.request_body_bytes].into_iter().flatten().min();
-    refuse_oversized(&parts, limit)?;
-
-    if survey.upgrade.is_some() && permit.route().endpoint.transport.upstream_http == UpstreamHttp::Http2 {
-        return Err(Error::not_implemented("The session speaks HTTP/2, which nothing is upgraded from."));
-    }
+    let limit = limit(settings, &parts, &survey, &permit)?;
     let on_upgrade = survey.upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
     let upgrade = survey.upgrade.as_deref().filter(|_| on_upgrade.is_some());
     parts.uri = target(&parts.uri, placed, set.credentials().query.as_slice())?;
@@ -130,7 +126,7 @@ pub async fn forward<D: Decisions>(
     Ok(response)
 }
 
-fn visit<'a>(parts: &'a Parts, survey: &'a super::wellformed::Survey, permit: &'a Permit, placed: Placed) -> Visit<'a> {
+fn visit<'a>(parts: &'a Parts, survey: &'a Survey, permit: &'a Permit, placed: Placed) -> Visit<'a> {
     let way = match placed.placing {
         Placing::Host => Way::Host,
         Placing::Stripped | Placing::Kept => Way::Path(permit.entered().endpoint.id.session.as_str()),
@@ -156,6 +152,16 @@ fn own_host(settings: &Settings, parts: &Parts, permit: &Permit, placed: Placed)
     let target = parts.uri.path_and_query()?.as_str();
     let rest = if placed.placing == Placing::Stripped { &target[placed.rest_at..] } else { target };
     HeaderValue::try_from(format!("{origin}{rest}")).ok()
+}
+
+/// The limit of the request's body, once what can't be forwarded is refused.
+fn limit(settings: &Settings, parts: &Parts, survey: &Survey, permit: &Permit) -> Result<Option<u64>, Error> {
+    if survey.upgrade.is_some() && permit.route().endpoint.transport.upstream_http == UpstreamHttp::Http2 {
+        return Err(Error::not_implemented("The session speaks HTTP/2, which nothing is upgraded from."));
+    }
+    let limit = [settings.body_bytes, permit.forwarding().limits.request_body_bytes].into_iter().flatten().min();
+    refuse_oversized(parts, limit)?;
+    Ok(limit)
 }
 
 /// Before anything is sent upstream, where the length is known beforehand.
@@ -244,13 +250,17 @@ impl<D: Decisions> Carrying<'_, D> {
         record: &mut Option<Box<Record>>,
     ) -> Result<Response<Body>, Error> {
         let bounds = &self.worker.upstream.bounds;
+        let Switch { client, to, connect } = switch;
         if raw.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if connect.is_some() && raw.status().is_success() {
+                // To a client of HTTP/2 it would mean that the WebSocket is open.
+                return Err(Error::malfunction(format_args!("a WebSocket's handshake was answered {}", raw.status())));
+            }
             let deadline = self.downstream.deadline.clone();
             let response = raw.map(|body| ResponseBody::new(body, None, deadline, bounds.body_idle));
             return self.plain(response, belonging);
         }
         let switched = raw.headers().get(header::UPGRADE).map(|to| to.as_bytes().to_ascii_lowercase());
-        let Switch { client, to, connect } = switch;
         if switched.as_deref() != Some(to.as_bytes()) {
             return Err(Error::malfunction(format_args!("asked for {to}, the upstream switched to something else")));
         }

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, request::Parts};
 use hyper::ext::Protocol;
 
 use super::Settings;
@@ -22,10 +22,22 @@ pub struct ExtendedConnect {
     accept: String,
 }
 
+/// The request had more header lines than are read, and has none any more.
+#[derive(Clone, Copy)]
+struct Relieved;
+
+/// Frees a head of too many lines before anything else is read: hyper counts none in HTTP/2, and a few bytes can stand for a
+/// hundred kilobytes of them. `translate` refuses it.
+pub fn relieve<B>(request: &mut Request<B>, settings: &Settings) {
+    if request.headers().len() > settings.headers {
+        *request.headers_mut() = HeaderMap::new();
+        request.extensions_mut().insert(Relieved);
+    }
+}
+
 /// Makes of a request what it is in HTTP/1.1. The error is the client's.
-pub fn translate(parts: &mut Parts, has_body: bool, settings: &Settings) -> Result<Option<ExtendedConnect>, Error> {
-    // hyper counts no lines in HTTP/2.
-    if parts.headers.len() > settings.headers {
+pub fn translate(parts: &mut Parts, has_body: bool) -> Result<Option<ExtendedConnect>, Error> {
+    if parts.extensions.get::<Relieved>().is_some() {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Error::too_large(status, "The request has too many header lines."));
     }

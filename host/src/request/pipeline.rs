@@ -70,9 +70,9 @@ pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstrea
     let started = Instant::now();
     downstream.deadline.suspend();
     let (mut parts, body) = request.into_parts();
-    let settings = &worker.gateway.settings;
     let translated = match parts.version {
-        Version::HTTP_2 => http2::translate(&mut parts, !body.is_end_stream(), settings),
+        Version::HTTP_2 if !downstream.is_admitted => Err(Error::too_many("http.limits.connections")),
+        Version::HTTP_2 => http2::translate(&mut parts, !body.is_end_stream()),
         _ => Ok(None),
     };
     let mut record = access::is_on().then(|| Box::new(Record::new(&parts, started)));
@@ -131,6 +131,8 @@ async fn serve<D: Decisions>(
         Asked::Session(key) => key,
         Asked::WithoutSlash => return with_slash(&parts, text(request_id)),
         Asked::Host { label, rest_at } => return to_host(settings, &parts, label, rest_at, text(request_id)),
+        // None of them is a WebSocket, and to a client of HTTP/2 a page would mean that it's open.
+        Asked::Own if connect.is_some() => return Err(Error::not_found()),
         Asked::Own => {
             let visiting = set.as_ref().map(|set| Visiting { set, parts: &parts, survey: &survey, connection });
             let page = PageRequest {

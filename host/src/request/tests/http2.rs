@@ -168,6 +168,12 @@ fn a_websocket_of_a_foreign_page_or_an_upstream_that_read_no_key_is_refused() {
         let foreign = websocket("/service/t1/ws").header("origin", "http://elsewhere.test").header("cookie", "gate=1");
         assert_eq!(send(&mut client, foreign).await.status(), StatusCode::FORBIDDEN);
         assert_eq!(send(&mut client, websocket("/service/t1/ws")).await.status(), StatusCode::BAD_GATEWAY);
+        // Neither a page of the session's nor one of the gateway's is an open WebSocket.
+        assert_eq!(send(&mut client, websocket("/login")).await.status(), StatusCode::NOT_FOUND);
+        let page = Setup::new(mirror().await).start();
+        let mut pages = self::client(&page).await;
+        send(&mut pages, get("/nothing")).await;
+        assert_eq!(send(&mut pages, websocket("/service/t1/ws")).await.status(), StatusCode::BAD_GATEWAY);
         let other = Request::builder().method(Method::CONNECT).uri("http://gate.test/service/t1/ws");
         let other = other.extension(Protocol::from_static("connect-udp"));
         assert_eq!(send(&mut client, other).await.status(), StatusCode::NOT_IMPLEMENTED);
@@ -199,6 +205,33 @@ fn what_is_not_well_formed_is_refused() {
         let mut client = self::client(&running).await;
         let request = Request::post("http://gate.test/service/t1/").body(body("four")).unwrap();
         assert_eq!(client.send_request(request).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    });
+}
+
+#[test]
+fn a_stream_takes_a_place_as_a_connection_does() {
+    run(async {
+        let silent = upstream(|mut wire| async move {
+            wire.head().await;
+            wire.rest().await;
+        });
+        let mut setup = Setup::new(silent.await);
+        setup.config.http.limits.connections = 2;
+        let running = setup.start();
+        let client = client(&running).await;
+        let (mut one, mut two) = (client.clone(), client);
+        let first = one.send_request(get("/service/t1/").body(body("")).unwrap());
+        while running.fixture.asked.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(send(&mut two, get("/service/t1/")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        // Who gives it up leaves it to others.
+        drop(first);
+        let mut again = 503;
+        while again == 503 {
+            again = send(&mut two, get("/nothing")).await.status().as_u16();
+        }
+        assert_eq!(again, 404);
     });
 }
 
