@@ -175,7 +175,7 @@ impl Leases {
 
     /// Whether time alone may change something.
     pub fn waits(&self) -> bool {
-        self.range.is_some() && !self.refused.is_empty()
+        self.range.is_some() && !(self.refused.is_empty() && self.resting.is_empty() && self.foreign.is_empty())
     }
 
     pub fn describe(&self) -> Vec<LeaseStatus> {

@@ -116,3 +116,14 @@ async fn a_session_that_ends_takes_its_port_with_it() {
     assert_eq!(greeting(site.port).await.as_deref(), Some("one"), "the other one's goes on");
     assert_eq!(lease(&site, second).await, Value::Null);
 }
+
+#[tokio::test]
+async fn a_port_that_has_rested_is_not_shown_any_more() {
+    let (one, ports) = (speaker("one").await, PortRange::free(2));
+    let sessions = [session("s1", one, ""), session("s2", one, "")];
+    let site = Site::with(&ports.config_with("quarantine_s: 1"), &sessions).await;
+    let second = leased(&site.gateway, "s2").await;
+    site.replace(&sessions[..1]);
+    eventually("it rests", async || (lease(&site, second).await["state"] == "quarantined").then_some(())).await;
+    eventually("it has rested", async || lease(&site, second).await.is_null().then_some(())).await;
+}
