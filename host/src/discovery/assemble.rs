@@ -156,7 +156,12 @@ impl<S: Stage> Assembler<S> {
                     let Ok((key, candidate, address)) = resolved else { continue };
                     self.state.resolved(&key, &candidate, address);
                 }
-                _ = retry.tick(), if self.state.retries() || self.leases.waits() => self.state.retry(),
+                _ = retry.tick(), if self.state.retries() || self.leases.waits() => {
+                    if !self.state.retries() && !self.leases.is_due() {
+                        continue;
+                    }
+                    self.state.retry();
+                }
                 else => return,
             }
             self.decide().await;

@@ -138,7 +138,11 @@ impl Leases {
             .filter(|endpoint| !self.held.contains_key(&endpoint.id))
             .map(|endpoint| (*endpoint, claim(&endpoint.id)))
             .collect();
-        // Who had a port goes before who asks for it, and the later lease before an older one: the older one had ended.
+        // Who had a port goes before who asks for it, and the later lease before an older one: the older one had ended. A record of
+        // another port than the one that's asked for now is no claim to that.
+        for (endpoint, claim) in &mut new {
+            *claim = claim.filter(|claim| endpoint.transport.listen_port.is_none_or(|port| port == claim.port));
+        }
         new.sort_by_key(|(endpoint, claim)| {
             let since = claim.map(|claim| claim.since);
             (std::cmp::Reverse(since), endpoint.transport.listen_port.is_none(), age(endpoint), endpoint.id.clone())
@@ -166,6 +170,14 @@ impl Leases {
     /// Why an endpoint has no port.
     pub fn refused(&self) -> &BTreeMap<EndpointId, Refusal> {
         &self.refused
+    }
+
+    /// Whether that time has come.
+    pub fn is_due(&self) -> bool {
+        let now = Instant::now();
+        !self.refused.is_empty()
+            || self.resting.values().any(|rest| rest.until <= now)
+            || self.foreign.values().any(|again| *again <= now)
     }
 
     /// Those about whose port nothing can be said yet.
@@ -243,10 +255,17 @@ impl Leases {
         let Some(range) = self.range else {
             return Err(Refusal::new(NOT_SERVED, "tcp.ports isn't configured: TCP endpoints aren't served".into()));
         };
+        let unknown = || {
+            let detail = "waiting until every source has been read: another session may have had the port";
+            Refusal::new(WAITING, detail.into())
+        };
         if let Some(port) = endpoint.transport.listen_port {
             if !range.holds(port) && !self.reserved.contains(&port) {
                 let detail = format!("port {port} isn't one of tcp.ports ({} to {})", range.start, range.end);
                 return Err(Refusal::new("port-not-in-range", detail));
+            }
+            if claim.is_none() && !all_known {
+                return Err(unknown());
             }
             self.is_free(port, &endpoint.id)?;
             let opened = self.open(port, now).map(|()| port);
@@ -259,8 +278,7 @@ impl Leases {
             return Ok(claim.port);
         }
         if !all_known {
-            let detail = "waiting until every source has been read: another session may have had the port";
-            return Err(Refusal::new(WAITING, detail.into()));
+            return Err(unknown());
         }
         for port in self.order(range, &endpoint.id) {
             let may_have = !self.reserved.contains(&port) && !self.foreign.contains_key(&port);

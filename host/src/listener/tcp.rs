@@ -23,7 +23,7 @@ use crate::{
     plugin::Connection,
     request::{
         DecisionSet, Decisions, Worker,
-        tcp::{self, Arrived},
+        tcp::{self, Arrived, ClientPlace},
     },
 };
 
@@ -50,6 +50,8 @@ enum Refused {
     NoCertificate,
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("this client has too many connections open")]
+    TooMany,
     #[error("nothing leads anywhere from this port")]
     NoRoute,
 }
@@ -76,16 +78,22 @@ pub fn enter<D: Decisions>(worker: &Rc<Worker<D>>, doors: &Rc<Doors>, stream: Tc
         return;
     };
     prepare(&stream);
+    // A proxy's clients are counted once it has named them.
+    let own = if doors.is_proxy(peer.ip()) { None } else { worker.gateway.tcp.counted.client(peer.ip()) };
+    if own.is_none() && !doors.is_proxy(peer.ip()) {
+        metrics.refused("too-many");
+        return;
+    }
     let (worker, doors) = (Rc::clone(worker), Rc::clone(doors));
     tokio::task::spawn_local(async move {
         let _place = place;
         let _open = worker.upgraded.enter(&worker.gateway.tcp.metrics.connections);
-        let welcomed = tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port)).await;
+        let welcomed = tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port, own)).await;
         match welcomed {
             Ok(Ok(Welcomed::Plain(arrived))) => tcp::carry(&worker, arrived).await,
             Ok(Ok(Welcomed::Tls(arrived))) => tcp::carry(&worker, *arrived).await,
             Ok(Err(error)) => {
-                worker.gateway.tcp.metrics.refused("handshake");
+                worker.gateway.tcp.metrics.refused(if matches!(error, Refused::TooMany) { "too-many" } else { "handshake" });
                 tracing::info!(target: "access", client = %peer.ip(), port, %error, "TCP connection refused");
             }
             Err(_) => {
@@ -102,19 +110,21 @@ async fn welcome<D: Decisions>(
     mut stream: TcpStream,
     peer: SocketAddr,
     port: u16,
+    own: Option<ClientPlace>,
 ) -> Result<Welcomed, Refused> {
     let mut client = peer;
     if doors.is_proxy(peer.ip()) {
         client = proxy_protocol::read(&mut stream).await?.unwrap_or(peer);
     }
+    let place = own.or_else(|| worker.gateway.tcp.counted.client(client.ip())).ok_or(Refused::TooMany)?;
     let set = worker.decisions.current().ok_or(Refused::NoRoute)?;
     let route = set.routes().by_port(port).ok_or(Refused::NoRoute)?;
     let connection = Connection { client: client.ip(), listener_port: port, tls_name: None, client_certificate: None };
     if route.endpoint.transport.downstream_tls == DownstreamTls::Off {
-        return Ok(Welcomed::Plain(Arrived { stream, client, connection }));
+        return Ok(Welcomed::Plain(Arrived { stream, client, connection, place }));
     }
     let tls = doors.tls.as_ref().ok_or(Refused::NoCertificate)?;
     let Accepted { stream, name, certificate, .. } = tls.accept(stream, Alpn::None).await?;
     let connection = Connection { tls_name: name, client_certificate: certificate, ..connection };
-    Ok(Welcomed::Tls(Box::new(Arrived { stream, client, connection })))
+    Ok(Welcomed::Tls(Box::new(Arrived { stream, client, connection, place })))
 }

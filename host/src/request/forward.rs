@@ -230,11 +230,9 @@ impl<D: Decisions> Carrying<'_, D> {
         Ok(response)
     }
 
-    /// What ends the answer before its session does. What has a length ends by itself, and most of the rest soon: only of
-    /// events is it known beforehand that they last.
+    /// What ends the answer before its session does. Most are over soon: only of events is it known beforehand that they last.
     fn ending(self, response: &Response<ResponseBody>) -> Option<Ending> {
-        let live =
-            self.live.filter(|_| !response.headers().contains_key(header::CONTENT_LENGTH) && !response.body().is_end_stream())?;
+        let live = self.live.filter(|_| !response.body().is_end_stream())?;
         let (worker, endpoint, lifetime) = (Rc::clone(self.worker), self.permit.route().endpoint.clone(), self.permit.lifetime());
         let watch = move || Ending::watch(&worker, &endpoint, lifetime, live);
         let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);

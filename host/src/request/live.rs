@@ -48,9 +48,10 @@ struct Registered<'a> {
 }
 
 /// What deciding once more came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Again {
-    Holds(Lifetime),
+    /// The endpoint is the same, perhaps with other attributes.
+    Holds(Lifetime, Arc<Endpoint>),
     Denied,
     /// There's no such route any more, or it leads elsewhere.
     Gone,
@@ -70,6 +71,9 @@ pub struct Lifetime {
 /// Somebody who can be decided about again.
 pub trait Held {
     fn again(&self) -> impl Future<Output = Again>;
+
+    /// Whether the routes of this moment have this very endpoint.
+    fn is_routed(&self, endpoint: &Arc<Endpoint>) -> bool;
 }
 
 /// Decisions are asked for again no more often, however short they hold, unless a token ends.
@@ -104,6 +108,10 @@ impl Live {
     /// Resolves when a connection to this endpoint has to be left.
     pub async fn watch(&self, endpoint: &Arc<Endpoint>, mut lifetime: Lifetime, held: impl Held) -> Goodbye {
         let registered = self.register(endpoint);
+        // Connecting takes its time: the route may have changed since the decision.
+        if !held.is_routed(endpoint) {
+            registered.wake.notify_one();
+        }
         let mut undecided_since: Option<Instant> = None;
         loop {
             let due = if undecided_since.is_some() { SHORTEST.min(self.recheck) } else { self.due(lifetime) };
@@ -115,7 +123,10 @@ impl Live {
                 return why;
             }
             match held.again().await {
-                Again::Holds(next) => (lifetime, undecided_since) = (next, None),
+                Again::Holds(next, endpoint) => {
+                    (lifetime, undecided_since) = (next, None);
+                    registered.now_at(endpoint);
+                }
                 Again::Denied => return Goodbye::Denied,
                 Again::Gone => return Goodbye::Gone,
                 Again::Undecided(why) => {
@@ -168,6 +179,17 @@ impl Live {
             wake.notify_one();
         }
         Registered { live: self, number, wake }
+    }
+}
+
+// === impl Registered ===
+
+impl Registered<'_> {
+    /// Changes are compared with this from now on.
+    fn now_at(&self, endpoint: Arc<Endpoint>) {
+        if let Some(entry) = self.live.entries.borrow_mut().get_mut(&self.number) {
+            entry.endpoint = endpoint;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     live::{Again, Held},
 };
 use crate::{
-    domain::activity,
+    domain::{Endpoint, activity},
     error::Error,
     plugin::{Connection, Subject, TcpSubject},
     upstream::{
@@ -25,7 +25,7 @@ mod places;
 mod settings;
 
 pub use self::{
-    places::Places,
+    places::{ClientPlace, Places, SessionPlace},
     settings::{Metrics, Tcp, code},
 };
 
@@ -35,6 +35,8 @@ pub struct Arrived<S> {
     /// As trusted proxies say.
     pub client: SocketAddr,
     pub connection: Connection,
+    /// Kept for as long as the connection is.
+    pub place: ClientPlace,
 }
 
 /// A connection that was let in, for as long as it lasts.
@@ -46,7 +48,7 @@ struct Entered<'a, D> {
 
 /// Carries one connection to its end.
 pub async fn carry<D: Decisions, S: Socket>(worker: &Rc<Worker<D>>, arrived: Arrived<S>) {
-    let Arrived { stream, client, connection } = arrived;
+    let Arrived { stream, client, connection, place: _place } = arrived;
     let tcp = &worker.gateway.tcp;
     let mut passage = access::is_on().then(|| Box::new(Passage::new(client, connection.listener_port)));
     let outcome = enter(worker, &connection, client, &mut passage).await;
@@ -81,11 +83,11 @@ async fn enter<D: Decisions>(
     connection: &Connection,
     client: SocketAddr,
     passage: &mut Option<Box<Passage>>,
-) -> Result<(TcpPermit, Stream, (places::Place, activity::Open)), Error> {
+) -> Result<(TcpPermit, Stream, (SessionPlace, activity::Open)), Error> {
     let permit = decide(worker, connection, passage).await?;
     let tcp = &worker.gateway.tcp;
     let route = permit.route();
-    let place = tcp.counted.take(connection.client, &route.endpoint.id.session)?;
+    let place = tcp.counted.session(&route.endpoint.id.session)?;
     let open = route.activity.open();
     let peer = Peer::of(&route.endpoint);
     let preface = match route.endpoint.transport.proxy_protocol {
@@ -114,9 +116,13 @@ async fn decide<D: Decisions>(
 impl<D: Decisions> Held for Entered<'_, D> {
     async fn again(&self) -> Again {
         match decide(self.worker, self.connection, &mut None).await {
-            Ok(permit) if permit.leads_where(self.permit) => Again::Holds(permit.lifetime()),
+            Ok(permit) if permit.leads_where(self.permit) => Again::Holds(permit.lifetime(), Arc::clone(&permit.route().endpoint)),
             Ok(_) => Again::Gone,
             Err(error) => Again::of(&error),
         }
+    }
+
+    fn is_routed(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.worker.decisions.current().is_some_and(|set| set.routes().holds(endpoint))
     }
 }

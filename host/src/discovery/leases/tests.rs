@@ -167,6 +167,17 @@ fn of_two_records_of_one_port_the_later_lease_counts() {
 }
 
 #[test]
+fn a_record_of_one_port_is_no_claim_to_another_that_is_asked_for() {
+    let mut gate = gate(30_000, 30_009, 300);
+    let claim = |port, since| Claim { port, since: Timestamp(since) };
+    let claims = [("thief", claim(30_005, 9)), ("victim", claim(30_001, 7))];
+    assert_eq!(gate.assign_with([asking_for("thief", 30_001), tcp("victim")], false, &claims), [0, 30_001]);
+    assert_eq!(gate.refusal("thief").0, "waiting");
+    assert_eq!(gate.assign_with([asking_for("thief", 30_001), tcp("victim")], true, &claims), [0, 30_001]);
+    assert_eq!(gate.refusal("thief").0, "port-taken");
+}
+
+#[test]
 fn without_a_range_nothing_is_leased() {
     let ports = Fake::default();
     let mut gate = Gate { leases: Leases::new(&config::Tcp::default(), Box::new(ports.clone())), ports };

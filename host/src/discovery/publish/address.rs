@@ -129,6 +129,8 @@ impl Addresses {
         if there.get(&key(EXTERNAL_ADDRESS, &id.name)).is_some_and(|address| address.eq_ignore_ascii_case(&self.tcp_address)) {
             edit.set.insert(key(EXTERNAL_ADDRESS, &id.name), record.host.into());
             edit.set.insert(key(EXTERNAL_PORT, &id.name), record.upstream_port.into());
+            // Its presence says that a gateway leads there.
+            edit.remove.insert(key(UPSTREAM_PORT, &id.name));
         }
     }
 

@@ -139,7 +139,7 @@ fn a_lease_is_published_as_clients_read_it_and_given_back() {
     let back = plan(&[], there);
     assert_eq!(back.set["external_address__ssh"], "10.0.0.7");
     assert_eq!(back.set["external_tcp_port__ssh"], 10_022);
-    assert_eq!(back.remove.iter().collect::<Vec<_>>(), ["_wicketgate_lease__ssh"]);
+    assert_eq!(back.remove.iter().collect::<Vec<_>>(), ["_wicketgate_lease__ssh", "upstream_task_port__ssh"]);
     // What another gateway recorded, or nobody, is left alone.
     for record in ["v1 other 30001 5 10.0.0.7 10022 AAAA", "v1 gw-1 30001 5 10.0.0.7 10022 AAAA"] {
         let others =

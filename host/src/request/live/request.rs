@@ -78,7 +78,9 @@ impl<D: Decisions> Held for LiveRequest<D> {
         let path = &self.parts.uri.path()[key.rest_at()..];
         let subject = pipeline::subject(&self.parts, &self.survey, &self.connection, path);
         match decisions::decide(&set, &subject, Some(route), &mut None).await {
-            Ok(Ruling::Permit(permit)) if self.leads_there(&permit.route().endpoint) => Again::Holds(permit.lifetime()),
+            Ok(Ruling::Permit(permit)) if self.leads_there(&permit.route().endpoint) => {
+                Again::Holds(permit.lifetime(), Arc::clone(&permit.route().endpoint))
+            }
             Ok(Ruling::Permit(_)) => Again::Gone,
             Ok(Ruling::Challenge(_) | Ruling::Redirect(_)) => Again::Denied,
             // The route is there, so that it's the visitor who isn't found worthy of it.
@@ -87,6 +89,10 @@ impl<D: Decisions> Held for LiveRequest<D> {
                 again => again,
             },
         }
+    }
+
+    fn is_routed(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.worker.decisions.current().is_some_and(|set| set.routes().holds(endpoint))
     }
 }
 

@@ -15,11 +15,11 @@ pub struct Places {
     sessions: Counts<SessionId>,
 }
 
-/// One connection's place at both.
-pub struct Place {
-    _client: Counted<IpAddr>,
-    _session: Counted<SessionId>,
-}
+/// One connection's place among its client's.
+pub struct ClientPlace(#[expect(dead_code, reason = "held, and given back when it's dropped")] Counted<IpAddr>);
+
+/// One connection's place among its session's.
+pub struct SessionPlace(#[expect(dead_code, reason = "held, and given back when it's dropped")] Counted<SessionId>);
 
 struct Counts<K> {
     open: Arc<Mutex<HashMap<K, usize>>>,
@@ -41,14 +41,16 @@ impl Places {
         }
     }
 
+    /// Taken before anything is read, so that silence counts, too. None where the client has too many open.
+    pub fn client(&self, client: IpAddr) -> Option<ClientPlace> {
+        self.clients.take(network(client)).map(ClientPlace)
+    }
+
     /// # Errors
-    /// Where the client or the session has too many open.
-    pub fn take(&self, client: IpAddr, session: &SessionId) -> Result<Place, Error> {
-        let client =
-            self.clients.take(network(client)).ok_or_else(|| Error::too_many("this client has too many connections open"))?;
-        let session =
-            self.sessions.take(session.clone()).ok_or_else(|| Error::too_many("this session has too many connections open"))?;
-        Ok(Place { _client: client, _session: session })
+    /// Where the session has too many open.
+    pub fn session(&self, session: &SessionId) -> Result<SessionPlace, Error> {
+        let place = self.sessions.take(session.clone()).map(SessionPlace);
+        place.ok_or_else(|| Error::too_many("this session has too many connections open"))
     }
 }
 
@@ -95,22 +97,23 @@ mod tests {
         let limits = config::TcpLimits { connections_per_client: 2, connections_per_session: 3, ..Default::default() };
         let places = Places::new(&limits);
         let session = SessionId::parse("s1").unwrap();
-        let [one, two, three]: [IpAddr; 3] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| text.parse().unwrap());
-        let (first, _second) = (places.take(one, &session).unwrap(), places.take(one, &session).unwrap());
-        assert!(places.take(one, &session).is_err(), "a client's third");
-        let _third = places.take(two, &session).unwrap();
-        assert!(places.take(three, &session).is_err(), "a session's fourth");
+        let client = "192.0.2.1".parse().unwrap();
+        let (first, _second) = (places.client(client).unwrap(), places.client(client).unwrap());
+        assert!(places.client(client).is_none(), "a client's third");
         drop(first);
-        assert!(places.take(one, &session).is_ok());
+        assert!(places.client(client).is_some());
+        let held = [(); 3].map(|()| places.session(&session).unwrap());
+        assert!(places.session(&session).is_err(), "a session's fourth");
+        drop(held);
+        assert!(places.session(&session).is_ok());
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one_client() {
         let limits = config::TcpLimits { connections_per_client: 1, ..Default::default() };
         let places = Places::new(&limits);
-        let session = SessionId::parse("s1").unwrap();
-        let _held = places.take("2001:db8::1".parse().unwrap(), &session).unwrap();
-        assert!(places.take("2001:db8::ffff:1".parse().unwrap(), &session).is_err());
-        assert!(places.take("2001:db8:0:1::1".parse().unwrap(), &session).is_ok());
+        let _held = places.client("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(places.client("2001:db8::ffff:1".parse().unwrap()).is_none());
+        assert!(places.client("2001:db8:0:1::1".parse().unwrap()).is_some());
     }
 }

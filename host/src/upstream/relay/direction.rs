@@ -158,6 +158,8 @@ impl Direction {
         {
             return self.read_to_pipe(cx, stream);
         }
+        // No longer sustained: an empty pipe stayed behind.
+        self.give_pipe_back();
         BUFFER.with_borrow_mut(|buffer| {
             let mut filled = ReadBuf::new(buffer);
             match Pin::new(&mut *from).poll_read(cx, &mut filled) {
