@@ -114,7 +114,7 @@ impl Live {
         }
         let mut undecided_since: Option<Instant> = None;
         loop {
-            let due = if undecided_since.is_some() { SHORTEST.min(self.recheck) } else { self.due(lifetime) };
+            let due = if undecided_since.is_some() { SHORTEST.min(self.due(lifetime)) } else { self.due(lifetime) };
             tokio::select! {
                 () = registered.wake.notified() => {}
                 () = tokio::time::sleep(due) => {}

@@ -16,10 +16,15 @@ fn value(element: &str, parameter: &str) -> Option<String> {
     })
 }
 
-/// At separators outside of quotes.
+/// At separators outside of quotes. A quote that never ends is none: what a client began mustn't swallow a proxy's word.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let has_quotes = text.matches('"').count() - text.matches("\\\"").count();
+    let is_closed = has_quotes.is_multiple_of(2);
     let (mut is_quoted, mut is_escaped) = (false, false);
     text.split(move |char: char| {
+        if !is_closed {
+            return char == char::from(separator);
+        }
         let escapes = is_quoted && !is_escaped && char == '\\';
         if char == '"' && !is_escaped {
             is_quoted = !is_quoted;
@@ -65,7 +70,7 @@ mod tests {
     #[test]
     fn separators_in_quotes_separate_nothing() {
         assert_eq!(of(&["for=\"a,b;c\\\"d\";proto=https"], "for"), ["a,b;c\"d"]);
-        assert_eq!(of(&["for=\"never ends, for=192.0.2.1"], "for"), ["\"never ends, for=192.0.2.1"]);
+        assert_eq!(of(&["for=\"never ends, for=192.0.2.1"], "for"), ["\"never ends", "192.0.2.1"]);
         assert!(of(&["", ";;,,=", "for"], "for").is_empty());
     }
 }
