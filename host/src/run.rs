@@ -36,7 +36,7 @@ use crate::{
     admin::{self, Admin, Status},
     admission::{self, Activate, Admission, AdmissionStatus, Loader},
     auth::{Mint, Pages},
-    config::{Config, Loaded, SecretEncoding},
+    config::{self, Config, Loaded, SecretEncoding},
     demo,
     discovery::{Leases, NewPlugins},
     domain::Activities,
@@ -47,7 +47,7 @@ use crate::{
     },
     plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, key_set::KeySet},
     request::{self, Gateway, Settings},
-    shutdown,
+    shutdown::{self, Shutdown},
     snapshot::Snapshots,
     telemetry, upstream,
 };
@@ -171,12 +171,20 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
         }
         () = stop.draining() => {}
     }
+    end(&config.shutdown, stop, drain, &workers).await;
+    signals.abort();
+    admin.abort();
+    Ok(())
+}
+
+/// Waits to be asked, then for what is under way, as long as that may take.
+async fn end(config: &config::Shutdown, mut stop: Shutdown, drain: watch::Sender<Drain>, workers: &Workers) {
     stop.draining().await;
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_secs(config.shutdown.delay_s)) => {}
+        () = tokio::time::sleep(Duration::from_secs(config.delay_s)) => {}
         () = stop.hurrying() => {}
     }
-    let _ = drain.send(Drain::Until(Instant::now() + Duration::from_secs(config.shutdown.drain_s)));
+    let _ = drain.send(Drain::Until(Instant::now() + Duration::from_secs(config.drain_s)));
     tokio::select! {
         () = workers.ended() => {}
         () = stop.hurrying() => {
@@ -185,9 +193,6 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
             workers.ended().await;
         }
     }
-    signals.abort();
-    admin.abort();
-    Ok(())
 }
 
 /// Waits until there are plugins that decide and sessions from each source.
