@@ -43,9 +43,17 @@ pub struct Open(Arc<Activity>);
 
 impl Activity {
     pub fn moved(&self, received: u64, sent: u64) {
-        self.received.fetch_add(received, Relaxed);
-        self.sent.fetch_add(sent, Relaxed);
-        self.last_ms.fetch_max(Timestamp::now().0, Relaxed);
+        if received > 0 {
+            self.received.fetch_add(received, Relaxed);
+        }
+        if sent > 0 {
+            self.sent.fetch_add(sent, Relaxed);
+        }
+        let now = Timestamp::coarse().0;
+        // Mostly it's the same tick, and then the value stays in every processor's cache.
+        if self.last_ms.load(Relaxed) < now {
+            self.last_ms.fetch_max(now, Relaxed);
+        }
     }
 
     pub fn open(self: &Arc<Self>) -> Open {

@@ -88,7 +88,8 @@ pub fn enter<D: Decisions>(worker: &Rc<Worker<D>>, doors: &Rc<Doors>, stream: Tc
     tokio::task::spawn_local(async move {
         let _place = place;
         let _open = worker.upgraded.enter(&worker.gateway.tcp.metrics.connections);
-        let welcomed = tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port, own)).await;
+        // Boxed, so that the room for a handshake isn't kept for as long as the connection lasts.
+        let welcomed = Box::pin(tokio::time::timeout(doors.handshake, welcome(&worker, &doors, stream, peer, port, own))).await;
         match welcomed {
             Ok(Ok(Welcomed::Plain(arrived))) => tcp::carry(&worker, arrived).await,
             Ok(Ok(Welcomed::Tls(arrived))) => tcp::carry(&worker, *arrived).await,

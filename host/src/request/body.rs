@@ -63,8 +63,8 @@ impl<B: Into<Bytes>> From<B> for Body {
 impl Body {
     /// A session's. Its bytes are counted as `activity`, and `ending` may cut it short.
     pub fn upstream(body: ResponseBody, activity: Option<Arc<Activity>>, ending: Option<Ending>) -> Self {
-        if let Some(activity) = &activity {
-            // A request is use, whatever its answer's length.
+        if let Some(activity) = activity.as_ref().filter(|_| body.is_end_stream()) {
+            // A request is use, even if its answer has nothing to count.
             activity.moved(0, 0);
         }
         Self { source: Source::Upstream(body), activity, ending, finish: None }

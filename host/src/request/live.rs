@@ -122,7 +122,8 @@ impl Live {
             if let Some(why) = self.closing.get() {
                 return why;
             }
-            match held.again().await {
+            // Boxed, so that a connection that only waits doesn't keep the room for it.
+            match Box::pin(held.again()).await {
                 Again::Holds(next, endpoint) => {
                     (lifetime, undecided_since) = (next, None);
                     registered.now_at(endpoint);

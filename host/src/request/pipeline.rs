@@ -35,7 +35,7 @@ pub struct Arrived<D> {
     pub connect: Option<ExtendedConnect>,
     pub request_id: HeaderValue,
     /// For an answer that outlasts the decision.
-    pub live: Option<LiveRequest<D>>,
+    pub live: Option<Box<LiveRequest<D>>>,
     /// It's no sign of somebody's presence.
     pub is_poll: bool,
 }
@@ -155,7 +155,7 @@ async fn serve<D: Decisions>(
     match decisions::decide(&set, &subject, route, record).await? {
         Ruling::Permit(permit) => {
             let placed = forward::Placed::new(key, &permit);
-            let live = LiveRequest::new(worker, &parts, &survey, connection, key, &permit);
+            let live = LiveRequest::new(worker, &parts, &survey, connection, key, &permit).map(Box::new);
             let is_poll = settings.polls.iter().any(|poll| poll.matches(parts.method.as_str(), &path[key.rest_at()..]));
             let arrived = Arrived { parts, body, survey, connect, request_id: request_id.clone(), live, is_poll };
             forward::forward(worker, downstream, &set, arrived, permit, placed, record).await

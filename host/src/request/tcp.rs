@@ -51,7 +51,8 @@ pub async fn carry<D: Decisions, S: Socket>(worker: &Rc<Worker<D>>, arrived: Arr
     let Arrived { stream, client, connection, place: _place } = arrived;
     let tcp = &worker.gateway.tcp;
     let mut passage = access::is_on().then(|| Box::new(Passage::new(client, connection.listener_port)));
-    let outcome = enter(worker, &connection, client, &mut passage).await;
+    // Boxed, so that the room for it isn't kept for as long as the connection lasts.
+    let outcome = Box::pin(enter(worker, &connection, client, &mut passage)).await;
     let (permit, upstream, counted) = match outcome {
         Ok(entered) => entered,
         Err(error) => {

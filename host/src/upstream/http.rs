@@ -56,7 +56,8 @@ impl Upstream {
         self.multiplexed.sweep();
     }
 
-    /// Sends the request and answers the response once its head is there. `deadline` is the one that the request's body
+    /// Sends the request and answers the response once its head is there. What isn't a kept connection's way is boxed: each request
+    /// would carry the room for it, and that room is copied. `deadline` is the one that the request's body
     /// moves.
     pub async fn exchange(
         &self,
@@ -65,7 +66,7 @@ impl Upstream {
         deadline: &Arc<Deadline>,
     ) -> Result<Response<ResponseBody>, Error> {
         if peer.http == UpstreamHttp::Http2 {
-            return self.multiplexed.exchange(peer, request, deadline, &self.bounds, &self.metrics).await;
+            return Box::pin(self.multiplexed.exchange(peer, request, deadline, &self.bounds, &self.metrics)).await;
         }
         let (request, error) = match self.pool.take(peer) {
             Some(sender) => match self.try_kept(sender, peer, request, deadline).await {
@@ -73,11 +74,11 @@ impl Upstream {
                 Err((Some(request), error)) if error.retry == Retry::OnNewConnection => (request, error),
                 Err((_, error)) => return Err(error),
             },
-            None => return self.send_fresh(peer, request, deadline).await,
+            None => return Box::pin(self.send_fresh(peer, request, deadline)).await,
         };
         tracing::debug!(address = %peer.address, %error, "kept connection was stale");
         self.metrics.retries.inc();
-        self.send_fresh(peer, request, deadline).await
+        Box::pin(self.send_fresh(peer, request, deadline)).await
     }
 
     /// The same over a connection of its own that can be upgraded. Its driver lives for as long as the connection does.

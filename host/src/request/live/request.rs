@@ -7,7 +7,7 @@ use http::{Extensions, HeaderMap, Method, Uri, request::Parts};
 
 use super::{Again, Held};
 use crate::{
-    domain::{Endpoint, EndpointId},
+    domain::Endpoint,
     plugin::Connection,
     request::{
         DecisionSet, Decisions, Worker,
@@ -25,7 +25,7 @@ pub struct LiveRequest<D> {
     connection: Connection,
     named: Named,
     /// Where it went.
-    led_to: (EndpointId, std::net::SocketAddr),
+    led_to: Arc<Endpoint>,
 }
 
 /// How its session was named, apart from the request's own text.
@@ -51,19 +51,18 @@ impl<D: Decisions> LiveRequest<D> {
             Key::Label(label) => Named::Label(label.to_owned()),
             Key::Nothing => return None,
         };
-        let endpoint = &permit.route().endpoint;
         Some(Self {
             worker: Rc::clone(worker),
             parts: as_it_came(&parts.method, &parts.uri, &parts.headers),
             survey: survey.clone(),
             connection: connection.clone(),
             named,
-            led_to: (endpoint.id.clone(), endpoint.upstream),
+            led_to: Arc::clone(&permit.route().endpoint),
         })
     }
 
     fn leads_there(&self, endpoint: &Arc<Endpoint>) -> bool {
-        (&endpoint.id, endpoint.upstream) == (&self.led_to.0, self.led_to.1)
+        endpoint.id == self.led_to.id && endpoint.upstream == self.led_to.upstream
     }
 }
 
