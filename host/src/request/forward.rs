@@ -234,7 +234,7 @@ impl<D: Decisions> Carrying<'_, D> {
     fn ending(self, response: &Response<ResponseBody>) -> Option<Ending> {
         let live = self.live.filter(|_| !response.body().is_end_stream())?;
         let (worker, endpoint, lifetime) = (Rc::clone(self.worker), self.permit.route().endpoint.clone(), self.permit.lifetime());
-        let watch = move || Ending::watch(&worker, &endpoint, lifetime, *live);
+        let watch = move || Ending::watch(&worker, &endpoint, lifetime, live);
         let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         Some(if kind.starts_with(b"text/event-stream") { watch() } else { Ending::once_it_lasts(watch) })
     }
@@ -300,7 +300,7 @@ impl<D: Decisions> Carrying<'_, D> {
             };
             let goodbye = async {
                 match live {
-                    Some(live) => worker.live.watch(&endpoint, lifetime, *live).await,
+                    Some(live) => worker.live.watch(&endpoint, lifetime, live).await,
                     None => std::future::pending().await,
                 }
             };

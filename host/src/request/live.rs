@@ -76,6 +76,16 @@ pub trait Held {
     fn is_routed(&self, endpoint: &Arc<Endpoint>) -> bool;
 }
 
+impl<H: Held> Held for Box<H> {
+    async fn again(&self) -> Again {
+        H::again(self).await
+    }
+
+    fn is_routed(&self, endpoint: &Arc<Endpoint>) -> bool {
+        H::is_routed(self, endpoint)
+    }
+}
+
 /// Decisions are asked for again no more often, however short they hold, unless a token ends.
 const SHORTEST: Duration = Duration::from_secs(5);
 
