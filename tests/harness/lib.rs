@@ -53,7 +53,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     }
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now, and that the system gives to no outgoing connection meanwhile.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    PortRange::free(1).start
 }
