@@ -1,6 +1,7 @@
 //! The command line. Called by the program alone; knows the configuration, and of the gateway only how it's started.
 
 mod check;
+mod probe;
 mod run;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -44,6 +45,8 @@ enum Command {
         #[arg(long)]
         priority: Priority,
     },
+    /// Ask for a page, such as a gateway's /readyz; exit with 1 unless the answer is good. For health checks in images.
+    Probe { url: String },
     /// Work with configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
             let compiled = compile_standard_input(memory_mib, cpu_s, priority == Priority::Lowest);
             run::finish(compiled.map_err(Into::into))
         }
+        Command::Probe { url } => probe::probe(&url),
         Command::Config(ConfigCommand::Check { source }) => check::check(source.config.as_deref()),
     }
 }

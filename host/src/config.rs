@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod http;
 mod key_sets;
+mod kubernetes;
 mod legacy;
 mod live;
 mod load;
@@ -38,6 +39,7 @@ pub use self::{
     error::{ConfigError, Origin},
     http::{Http, Http2, Limits, Timeouts},
     key_sets::{Algorithm, JwksSource, KeySet, SecretEncoding},
+    kubernetes::{Election, Kubernetes, Pods},
     live::Live,
     load::{Loaded, load, parse},
     log::{Log, LogFormat},
@@ -68,6 +70,7 @@ pub struct Config {
     /// always there; `clearml` is filled from the section `clearml` unless it's named here.
     pub key_sets: std::collections::BTreeMap<String, KeySet>,
     pub clearml: Option<Clearml>,
+    pub kubernetes: Option<Kubernetes>,
     pub discovery: Discovery,
     pub login: Login,
     pub tcp: Tcp,
@@ -89,6 +92,7 @@ impl Default for Config {
             plugins: Plugins::default(),
             key_sets: Default::default(),
             clearml: None,
+            kubernetes: None,
             discovery: Discovery::default(),
             login: Login::default(),
             tcp: Tcp::default(),
@@ -119,6 +123,16 @@ impl Config {
     pub fn cookie_domain(&self) -> Option<&BaseDomain> {
         let domain = self.base_domain.as_ref()?;
         domain.holds(self.public_url.as_ref()?.host()).then_some(domain)
+    }
+
+    /// The networks that are dialled. In a cluster the pods of the namespace are known one by one: there nothing else is dialled
+    /// unless somebody asks for it.
+    pub fn dial_networks(&self) -> Vec<ipnet::IpNet> {
+        match (&self.discovery.dial.networks, &self.kubernetes) {
+            (Some(networks), _) => networks.clone(),
+            (None, Some(_)) => Vec::new(),
+            (None, None) => Dial::private_networks(),
+        }
     }
 
     /// The name or address under which clients reach leased ports.

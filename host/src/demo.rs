@@ -172,13 +172,13 @@ mod tests {
 
     #[test]
     fn any_directory_can_be_configured_and_pasted() {
-        for name in ["/tmp/demo", "/tmp/it's: \"here\" #1", "/tmp/a b\\c"] {
+        for name in ["/srv/demo", "/srv/it's: \"here\" #1", "/srv/a b\\c"] {
             let place =
                 Place { gateway: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9090).into(), directory: name.into() };
             let config = config::parse(&configuration(&place)).unwrap().config;
             assert_eq!(config.plugins.directory, Some(Path::new(name).join("plugins")));
         }
-        assert_eq!(shell_word(Path::new("/tmp/wicketgate-demo")), "/tmp/wicketgate-demo");
+        assert_eq!(shell_word(Path::new("/srv/wicketgate-demo")), "/srv/wicketgate-demo");
         assert_eq!(shell_word(Path::new("/it's")), r"'/it'\''s'");
     }
 

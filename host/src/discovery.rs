@@ -7,11 +7,15 @@
 pub mod assemble;
 pub mod candidates;
 pub mod clearml;
+mod declared;
 pub mod dial;
 pub mod file;
 pub mod leases;
+pub mod pods;
 pub mod publish;
 pub mod status;
+
+use tokio::time::Instant;
 
 use crate::domain::SourceKind;
 
@@ -28,12 +32,14 @@ pub struct Report {
     pub outcome: Result<Found, String>,
     /// Counts the source's looks, so that the publisher knows which of them a table is made from. Zero where nobody asks.
     pub look: u64,
+    /// When the look was begun: what was written later isn't in it.
+    pub began: Instant,
 }
 
 // === impl Report ===
 
 impl Report {
     pub fn new(source: SourceKind, outcome: Result<Found, String>) -> Self {
-        Self { source, outcome, look: 0 }
+        Self { source, outcome, look: 0, began: Instant::now() }
     }
 }

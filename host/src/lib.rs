@@ -14,6 +14,7 @@ pub mod demo;
 pub mod discovery;
 pub mod domain;
 pub mod error;
+pub mod kubernetes;
 pub mod listener;
 pub mod plugin;
 pub mod request;

@@ -6,6 +6,7 @@ mod clearml;
 mod decisions;
 mod discovery;
 mod keys;
+mod kubernetes;
 mod plugin_metrics;
 mod sockets;
 mod stage;
@@ -30,7 +31,13 @@ use tokio::{
 };
 
 use self::{
-    clearml::ApiServer, decisions::WorkerDecisions, sockets::Bound, stage::ControlStage, status::GatewayStatus, workers::Workers,
+    clearml::ApiServer,
+    decisions::WorkerDecisions,
+    kubernetes::{Kubernetes, LeaderMetric},
+    sockets::Bound,
+    stage::ControlStage,
+    status::GatewayStatus,
+    workers::Workers,
 };
 use crate::{
     admin::{self, Admin, Status},
@@ -40,6 +47,7 @@ use crate::{
     demo,
     discovery::{Leases, NewPlugins},
     domain::Activities,
+    kubernetes::{config_maps, election::Leader},
     listener::{
         self, Drain, Slots, Tls,
         ports::{LeasedPorts, OpenPorts},
@@ -132,7 +140,10 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let mint = Arc::new(Mint::new(config)?);
     let authorities = config.tls.extra_authorities()?;
     let api = ApiServer::new(config, &authorities)?;
-    let plugins = Plugins::new(config, &engine, &mint, api.as_ref())?;
+    let kubernetes = Kubernetes::connect(config).await?;
+    let config_maps = kubernetes.as_ref().filter(|_| !config.plugins.config_maps.is_empty());
+    let config_maps = config_maps.map(|kubernetes| kubernetes.follow_config_maps(&config.plugins.config_maps));
+    let plugins = Plugins::new(config, &engine, &mint, api.as_ref(), config_maps)?;
 
     let pages = Pages::new(config, Arc::clone(&mint), api.as_ref().map(ApiServer::login));
     pages.register(&mut registry);
@@ -149,17 +160,27 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let (ports, open_ports) = LeasedPorts::new(config.tcp.listen.unwrap_or(address.ip()), workers);
     let entrances = Entrances { open_ports, doors: Doors::new(&config.tcp, tls), draining };
     let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, entrances)?);
-    let leases = Leases::new(&config.tcp, Box::new(ports));
+    let (leader, election) = match &kubernetes {
+        Some(kubernetes) => {
+            let (leader, election) = kubernetes.elect(&config.name, stop.clone());
+            (leader, Some(election))
+        }
+        None => (Leader::alone(), None),
+    };
+    registry.register_collector(Box::new(LeaderMetric(leader.clone())));
+    let leases = Leases::new(&config.tcp, Box::new(ports), leader.is_elected());
     let activities = Arc::<Activities>::default();
     if config.activity.metrics {
         registry.register_collector(Box::new(activity_metrics::ActivityMetrics(Arc::clone(&activities))));
     }
     let stage = ControlStage::new(plugin::Worker::new(Arc::clone(&engine)), Arc::clone(&snapshots), Arc::clone(&activities));
     let own_ports = discovery::own_ports(config, address, secure);
-    let (board, discovery) = discovery::start(config, own_ports, stage, leases, api.as_ref(), &mut registry).await?;
+    let servers = discovery::Servers { api: api.as_ref(), kubernetes: kubernetes.as_ref(), leader: leader.clone() };
+    let (board, discovery) = discovery::start(config, own_ports, stage, leases, servers, &mut registry).await?;
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
-    let status: Arc<dyn Status> = Arc::new(GatewayStatus { board, admission, snapshots, activities, shutdown: stop.clone() });
+    let status: Arc<dyn Status> =
+        Arc::new(GatewayStatus { board, admission, snapshots, activities, leader, shutdown: stop.clone() });
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
 
@@ -172,6 +193,9 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
         () = stop.draining() => {}
     }
     end(&config.shutdown, stop, drain, &workers).await;
+    if let Some(election) = election {
+        kubernetes::end(election).await;
+    }
     signals.abort();
     admin.abort();
     Ok(())
@@ -223,7 +247,13 @@ struct Plugins {
 // === impl Plugins ===
 
 impl Plugins {
-    fn new(config: &Config, engine: &Arc<Engine>, mint: &Mint, api: Option<&ApiServer>) -> Result<Self, Failure> {
+    fn new(
+        config: &Config,
+        engine: &Arc<Engine>,
+        mint: &Mint,
+        api: Option<&ApiServer>,
+        config_maps: Option<watch::Receiver<config_maps::Seen>>,
+    ) -> Result<Self, Failure> {
         let key_sets = Arc::new(keys::key_sets(config, gateway_keys(mint)?)?);
         keys::keep_all_fresh(&key_sets, &config.tls.extra_authorities()?)?;
         let context = DecisionContext {
@@ -241,7 +271,10 @@ impl Plugins {
             last: Default::default(),
         };
         let source = match &config.plugins.directory {
-            Some(path) => admission::Source::Directory { path: path.clone(), poll: Duration::from_secs(config.plugins.poll_s) },
+            Some(path) => {
+                let poll = Duration::from_secs(config.plugins.poll_s);
+                admission::Source::Directory { path: path.clone(), poll, config_maps }
+            }
             None => {
                 let mut cookies = vec![config.login.cookie.clone()];
                 cookies.extend(config.login.accept_cookies.iter().cloned());

@@ -10,7 +10,7 @@ use std::{
 const FLOORS: [&[&str]; 8] = [
     &["domain"],
     &["config", "error", "shutdown"],
-    &["telemetry", "plugin", "clearml", "upstream"],
+    &["telemetry", "plugin", "clearml", "kubernetes", "upstream"],
     &["admission", "route"],
     &["snapshot"],
     &["discovery", "request"],

@@ -41,7 +41,20 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// # Panics
 /// When the client isn't let in.
 pub async fn open(client: &Client, url: &str, session: &Listener) -> (ClientSocket, WebSocket<TcpStream>) {
-    let (asked, upstream) = tokio::join!(ask(client, url), timeout(PATIENCE, answer(session)));
+    open_after(client, url, session, async {}).await
+}
+
+/// The same with a session that answers once something has happened.
+///
+/// # Panics
+/// When the client isn't let in.
+pub async fn open_after(
+    client: &Client,
+    url: &str,
+    session: &Listener,
+    happens: impl Future<Output = ()>,
+) -> (ClientSocket, WebSocket<TcpStream>) {
+    let (asked, upstream) = tokio::join!(ask(client, url), timeout(PATIENCE, answer(session, happens)));
     (asked, upstream.expect("nobody connects to the session"))
 }
 
@@ -53,9 +66,10 @@ async fn ask(client: &Client, url: &str) -> ClientSocket {
     WebSocket { stream: TokioIo::new(hyper::upgrade::on(response).await.unwrap()), is_client: true }
 }
 
-async fn answer(session: &Listener) -> WebSocket<TcpStream> {
+async fn answer(session: &Listener, happens: impl Future<Output = ()>) -> WebSocket<TcpStream> {
     let mut stream = session.accept().await;
     tcp::head(&mut stream).await;
+    happens.await;
     // The answer to the key above (RFC 6455, section 1.3).
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                   Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";

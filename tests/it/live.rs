@@ -87,6 +87,27 @@ async fn the_end_of_the_session_is_theirs_at_once() {
 }
 
 #[tokio::test]
+async fn a_download_that_is_ended_does_not_pass_for_whole() {
+    let place = Place::start(NEVER).await;
+    let download = place.download(&person("alice"), 1_000_000).await;
+    place.end();
+    download.breaks_off().await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_before_its_socket_is_open_ends_that_too() {
+    let place = Place::start(NEVER).await;
+    let ended = async {
+        place.end();
+        let no_route = async || place.gateway.status("/sessions").await["sessions"].as_array()?.is_empty().then_some(());
+        eventually("the session's end", no_route).await;
+    };
+    let url = place.gateway.at("/service/s1/socket");
+    let (client, session) = websocket::open_after(&person("alice"), &url, &place.sockets, ended).await;
+    Socket { client, session }.closes_with(GONE).await;
+}
+
+#[tokio::test]
 async fn another_owner_is_seen_at_once_by_who_entered_as_the_owner() {
     let place = Place::start(NEVER).await;
     let Open { socket, stream, mut raw } = place.open(&person("alice")).await;

@@ -107,12 +107,22 @@ impl Place {
     }
 
     pub async fn stream(&self, who: &Client) -> Events {
-        let (url, who) = (self.gateway.at("/service/s1.streams/events"), who.clone().with("accept", "text/event-stream"));
+        let who = who.clone().with("accept", "text/event-stream");
+        self.answered(&who, "content-type: text/event-stream\r\ntransfer-encoding: chunked").await
+    }
+
+    /// A response of so many bytes, of which none has come.
+    pub async fn download(&self, who: &Client, length: usize) -> Events {
+        self.answered(who, &format!("content-length: {length}")).await
+    }
+
+    /// A response with these header lines, of which only they have come.
+    async fn answered(&self, who: &Client, lines: &str) -> Events {
+        let url = self.gateway.at("/service/s1.streams/events");
         let answer = async {
             let mut session = timeout(PATIENCE, self.streams.accept()).await.expect("nobody asks for the stream");
             head(&mut session).await;
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-            session.write_all(answer).await.unwrap();
+            session.write_all(format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n").as_bytes()).await.unwrap();
             session
         };
         let (asked, session) = tokio::join!(who.open(http::Method::GET, &url, bytes::Bytes::new()), answer);
@@ -181,6 +191,13 @@ impl Events {
         self.session.write_all(chunk.as_bytes()).await.unwrap();
         let frame = timeout(PATIENCE, self.body.frame()).await.expect("no event comes").expect("the stream ended");
         assert_eq!(frame.unwrap().into_data().unwrap(), event);
+    }
+
+    /// The client sees that its response isn't whole, and the session that nobody listens any more.
+    pub async fn breaks_off(mut self) {
+        let frame = timeout(PATIENCE, self.body.frame()).await.expect("the download goes on");
+        assert!(matches!(frame, Some(Err(_))), "it may pass for whole: {frame:?}");
+        rest(self.session).await;
     }
 
     /// The client sees a whole response, and the session that nobody listens any more.

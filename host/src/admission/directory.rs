@@ -92,6 +92,19 @@ impl Files {
         Self::assemble(directory, components)
     }
 
+    /// A set from the members of ConfigMaps, as the directory in which they're mounted would show it.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn from_members(directory: &Path, members: &BTreeMap<String, Vec<u8>>) -> Result<Self, DirectoryError> {
+        let taken = members.iter().filter(|(name, _)| is_member(name)).map(|(name, content)| (name.clone(), content.clone()));
+        let taken: BTreeMap<String, Vec<u8>> = taken.collect();
+        if taken.is_empty() {
+            return Err(DirectoryError::Empty(directory.to_owned()));
+        }
+        Self::assemble(directory, taken)
+    }
+
     fn assemble(directory: &Path, mut components: BTreeMap<String, Vec<u8>>) -> Result<Self, DirectoryError> {
         let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         for (name, content) in &components {
@@ -120,7 +133,7 @@ fn listing(directory: &Path) -> Result<BTreeMap<String, (u64, Option<std::time::
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') || !(name == MANIFEST || name.ends_with(".wasm")) {
+        if !is_member(&name) {
             continue;
         }
         let metadata = std::fs::metadata(entry.path()).map_err(unreadable)?;
@@ -129,6 +142,10 @@ fn listing(directory: &Path) -> Result<BTreeMap<String, (u64, Option<std::time::
         }
     }
     Ok(files)
+}
+
+fn is_member(name: &str) -> bool {
+    !name.starts_with('.') && (name == MANIFEST || name.ends_with(".wasm"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use notify::{RecursiveMode, Watcher};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, timeout},
 };
 
@@ -18,7 +18,10 @@ use super::{
     load::{Loader, RefusedSet},
     status::{AdmissionStatus, Metrics},
 };
-use crate::plugin::PluginSet;
+use crate::{
+    kubernetes::config_maps::{Members, Seen},
+    plugin::PluginSet,
+};
 
 /// A set of changes is over when nothing happened for so long.
 const QUIET: Duration = Duration::from_millis(40);
@@ -27,18 +30,21 @@ const LONGEST_UNREST: Duration = Duration::from_millis(400);
 /// What was refused is tried again after this time: the reason may have lain outside (memory, a key set not loaded yet).
 const SECOND_CHANCE: Duration = Duration::from_secs(60);
 
+/// kubelet brings a change to the mount after its sync period and what its cache adds: a minute or two.
+const MOUNT_IS_BEHIND: Duration = Duration::from_secs(180);
+
 /// Makes a set the one that decides. It answers when that is so, or why it isn't.
 pub type Activate = Box<dyn Fn(Arc<PluginSet>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
 
 /// Where sets come from.
 pub enum Source {
     /// The default plugins, which read these cookies (empty: those of their own defaults).
-    Builtin {
-        cookies: Vec<String>,
-    },
+    Builtin { cookies: Vec<String> },
     Directory {
         path: PathBuf,
         poll: Duration,
+        /// The ConfigMaps that are mounted there, as Kubernetes' API shows them: sooner than the directory.
+        config_maps: Option<watch::Receiver<Seen>>,
     },
 }
 
@@ -49,6 +55,13 @@ pub struct Admission {
     pub activate: Activate,
     pub status: AdmissionStatus,
     pub metrics: Metrics,
+}
+
+/// What is known through Kubernetes' API of the mounted ConfigMaps.
+struct ConfigMaps {
+    seen: watch::Receiver<Seen>,
+    /// When their watch worked last.
+    healthy: Option<Instant>,
 }
 
 /// What was last found in the directory.
@@ -71,14 +84,15 @@ impl Admission {
                     self.refuse(&refused);
                 }
             }
-            Source::Directory { path, poll } => {
+            Source::Directory { path, poll, config_maps } => {
                 self.status.starts(path.display().to_string());
-                self.watch(path, *poll).await;
+                self.watch(path, *poll, config_maps.clone()).await;
             }
         }
     }
 
-    async fn watch(&self, path: &Path, poll: Duration) {
+    async fn watch(&self, path: &Path, poll: Duration, config_maps: Option<watch::Receiver<Seen>>) {
+        let mut config_maps = config_maps.map(ConfigMaps::new);
         let mut found = Found::default();
         let (notice, mut changes) = mpsc::channel(1);
         let mut watcher = None;
@@ -87,21 +101,30 @@ impl Admission {
             if watcher.is_none() {
                 watcher = watch_directory(path, notice.clone());
             }
-            self.look(path, &mut found).await;
+            let members = config_maps.as_mut().and_then(ConfigMaps::look);
+            self.look(path, members, &mut found).await;
             if !path.exists() {
                 watcher = None;
             }
-            if timeout(poll, changes.recv()).await.is_ok() {
+            let noticed = tokio::select! {
+                noticed = timeout(poll, changes.recv()) => noticed.is_ok(),
+                () = ConfigMaps::changed(&mut config_maps) => false,
+            };
+            if noticed {
                 let began = Instant::now();
                 while began.elapsed() < LONGEST_UNREST && timeout(QUIET, changes.recv()).await.is_ok() {}
             }
         }
     }
 
-    /// Reads the directory and admits what is new in it.
-    async fn look(&self, path: &Path, found: &mut Found) {
+    /// Reads the directory, or what its ConfigMaps hold, and admits what is new in it.
+    async fn look(&self, path: &Path, members: Option<Members>, found: &mut Found) {
         let read_from = path.to_owned();
-        let files = match tokio::task::spawn_blocking(move || Files::read(&read_from)).await {
+        let read = move || match members {
+            Some(members) => Files::from_members(&read_from, &members),
+            None => Files::read(&read_from),
+        };
+        let files = match tokio::task::spawn_blocking(read).await {
             Ok(Ok(files)) => files,
             Ok(Err(error)) => {
                 let why = error.to_string();
@@ -157,6 +180,36 @@ impl Admission {
         tracing::error!(error = %refused, kept, "plugin set refused");
         self.status.refused(Some(refused.to_string()));
         self.metrics.refused();
+    }
+}
+
+// === impl ConfigMaps ===
+
+impl ConfigMaps {
+    fn new(seen: watch::Receiver<Seen>) -> Self {
+        Self { seen, healthy: None }
+    }
+
+    /// What counts instead of the mounted directory. While the watch works that's the ConfigMaps, since the mount may be behind
+    /// them; and for a while after, until the mount has surely caught up.
+    fn look(&mut self) -> Option<Members> {
+        let Seen { members, healthy } = self.seen.borrow_and_update().clone();
+        if healthy {
+            self.healthy = Some(Instant::now());
+        }
+        let counts = self.healthy.is_some_and(|at| at.elapsed() < MOUNT_IS_BEHIND);
+        // One that is gone is an empty directory, which is refused: the mount would say the same.
+        counts.then(|| members.unwrap_or_default())
+    }
+
+    /// For ever, where there are none.
+    async fn changed(config_maps: &mut Option<Self>) {
+        if let Some(config_maps) = config_maps
+            && config_maps.seen.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 }
 

@@ -10,6 +10,8 @@ pub struct Plugins {
     /// A directory with `plugins.yaml` and `.wasm` files, as a ConfigMap is mounted. Without it the built-in defaults
     /// apply; once it is named they never do.
     pub directory: Option<PathBuf>,
+    /// ConfigMaps, by name, of which the directory is made: watched through Kubernetes' API, which shows a change sooner.
+    pub config_maps: Vec<String>,
     /// How often the directory is looked at even when no change was notified.
     pub poll_s: u64,
     /// The time that a call may take unless the manifest says otherwise: over it the plugin's instance is thrown away.
@@ -41,6 +43,7 @@ impl Default for Plugins {
     fn default() -> Self {
         Self {
             directory: None,
+            config_maps: Vec::new(),
             poll_s: 10,
             call_budget_ms: 5,
             memory_mib: 16,

@@ -16,6 +16,9 @@ const LONGEST_SESSION_HOURS: u64 = 8_760;
 /// How long an answer of the API server about a token may be used.
 const LONGEST_INTROSPECTION_S: u64 = 300;
 
+/// Until a dead leader is replaced, nothing new gets an address.
+const LONGEST_LEASE_S: u64 = 600;
+
 /// hyper can't work with a smaller buffer for a request's head.
 const SMALLEST_HEAD: usize = 8_192;
 
@@ -29,6 +32,7 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
     check_limits(config)?;
     check_login(config)?;
     config.clearml.as_ref().map_or(Ok(()), check_clearml)?;
+    check_kubernetes(config)?;
     check_key_sets(config)?;
     check_tls(config)?;
     if config.http.listen == config.admin.listen && config.http.listen.port() != 0 {
@@ -40,8 +44,9 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
 /// What is allowed and may surprise.
 pub(super) fn notices(config: &Config) -> Vec<String> {
     let mut notices = Vec::new();
-    if config.clearml.is_none() && config.discovery.file.is_none() {
-        notices.push("there is no source of sessions: neither the section clearml nor discovery.file".into());
+    let annotated = config.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.pods.annotated);
+    if config.clearml.is_none() && config.discovery.file.is_none() && !annotated {
+        notices.push("there is no source of sessions: neither of the sections clearml and kubernetes, nor discovery.file".into());
     }
     if config.clearml.is_none() && config.login.users.is_empty() && config.key_sets.is_empty() {
         notices.push("nobody can log in: neither the section clearml nor login.users nor key_sets".into());
@@ -116,6 +121,53 @@ fn check_clearml(clearml: &Clearml) -> Result<(), Broken> {
         return broken("clearml.timeout_ms", "found 0 in it, in answer_mib or in sessions, expected at least 1 each".into());
     }
     Ok(())
+}
+
+fn check_kubernetes(config: &Config) -> Result<(), Broken> {
+    if !config.plugins.config_maps.is_empty() && (config.kubernetes.is_none() || config.plugins.directory.is_none()) {
+        let message = "found ConfigMaps to watch, expected the section kubernetes, and in plugins.directory where they are mounted";
+        return broken("plugins.config_maps", message.into());
+    }
+    if let Some(name) = config.plugins.config_maps.iter().find(|name| !is_object_name(name)) {
+        return broken("plugins.config_maps", format!("found {name:?}, expected the name of a ConfigMap"));
+    }
+    let Some(kubernetes) = &config.kubernetes else { return Ok(()) };
+    if let Some(namespace) = kubernetes.namespace.as_ref().filter(|name| !is_object_name(name) || name.contains('.')) {
+        return broken("kubernetes.namespace", format!("found {namespace:?}, expected the name of a namespace"));
+    }
+    let election = &kubernetes.election;
+    // The gateway's name may have letters that no object's name has.
+    match &election.lease {
+        Some(lease) if !is_object_name(lease) => {
+            return broken("kubernetes.election.lease", format!("found {lease:?}, expected the name of a Lease"));
+        }
+        None if !is_object_name(&config.name) => {
+            let message =
+                format!("found none, and name, {:?}, isn't one that a Lease can have; expected a name for it", config.name);
+            return broken("kubernetes.election.lease", message);
+        }
+        _ => {}
+    }
+    // A leader that isn't heard stops by itself after two thirds of it: there must be room for more than one try.
+    if election.renew_s == 0 || election.lease_s < election.renew_s.saturating_mul(3) || election.lease_s > LONGEST_LEASE_S {
+        let message = format!(
+            "found {} with renew_s {}, expected at least three times renew_s and at most {LONGEST_LEASE_S}",
+            election.lease_s, election.renew_s
+        );
+        return broken("kubernetes.election.lease_s", message);
+    }
+    Ok(())
+}
+
+/// A DNS subdomain in lower case (RFC 1123), as names of Kubernetes' objects are.
+fn is_object_name(name: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(part)
 }
 
 fn check_tcp(config: &Config) -> Result<(), Broken> {

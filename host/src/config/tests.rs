@@ -168,7 +168,7 @@ fn a_variable_is_read_as_its_key_needs_it() {
     assert_eq!(config("", &[("WICKETGATE_NAME", "42")]).name, "42");
     for networks in ["10.0.0.0/8, fd00::/8", "10.0.0.0/8 fd00::/8", "['10.0.0.0/8', 'fd00::/8']"] {
         let config = config("", &[("WICKETGATE_DISCOVERY__DIAL__NETWORKS", networks)]);
-        assert_eq!(config.discovery.dial.networks.len(), 2, "{networks}");
+        assert_eq!(config.discovery.dial.networks.unwrap().len(), 2, "{networks}");
     }
 }
 

@@ -16,15 +16,19 @@ use std::{
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
+    time::Instant,
 };
 
 use super::{
     Report,
     dial::{DialRules, Refusal, Resolver},
-    leases::{self, Lease, Leases},
+    leases::{self, Lease, Leases, Role},
     status::{Board, Metrics},
 };
-use crate::domain::{Candidate, Endpoint, EndpointId, SessionId, SourceKind, decision::Verdict};
+use crate::{
+    domain::{Candidate, Endpoint, EndpointId, SessionId, SourceKind, decision::Verdict},
+    kubernetes::election::Leader,
+};
 
 use state::State;
 
@@ -57,8 +61,8 @@ pub struct Inbox<P> {
 /// What was made of the last reports; for the publisher.
 #[derive(Clone, Debug, Default)]
 pub struct Assembled {
-    /// The look of source `clearml` that it's made from.
-    pub look: u64,
+    /// The latest look of each source that it's made from.
+    pub looks: BTreeMap<SourceKind, u64>,
     /// All that may be reached, whatever the protocol.
     pub endpoints: Arc<[Arc<Endpoint>]>,
     /// Sessions of which something isn't decided yet: nothing is taken back from them.
@@ -76,10 +80,13 @@ pub struct Assembler<S: Stage> {
     resolver: Resolver,
     state: State,
     leases: Leases,
+    leader: Leader,
     plugins: Option<Arc<S::Plugins>>,
     /// What is in use: swapped only when it would be another.
     in_use: Option<Arc<[Arc<Endpoint>]>>,
-    look: u64,
+    looks: BTreeMap<SourceKind, u64>,
+    /// When the latest look of each source was begun.
+    began: BTreeMap<SourceKind, Instant>,
     reports: mpsc::Receiver<Report>,
     new_plugins: mpsc::Receiver<NewPlugins<S::Plugins>>,
     resolving: JoinSet<(Key, Arc<Candidate>, Result<std::net::SocketAddr, Refusal>)>,
@@ -91,8 +98,20 @@ pub struct Assembler<S: Stage> {
 /// How often what a filter or the resolver failed on is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// What a predecessor wrote is here within that time where a source tells of changes by itself.
+const LEADER_SETTLES: Duration = Duration::from_secs(1);
+
 /// Candidates between which others on this thread get their turn.
 const BATCH: usize = 64;
+
+// === impl Assembled ===
+
+impl Assembled {
+    /// Zero: none yet.
+    pub fn look(&self, source: SourceKind) -> u64 {
+        self.looks.get(&source).copied().unwrap_or_default()
+    }
+}
 
 // === impl Assembler ===
 
@@ -103,20 +122,24 @@ impl<S: Stage> Assembler<S> {
         rules: Arc<DialRules>,
         resolver: Resolver,
         leases: Leases,
+        leader: Leader,
         sources: impl IntoIterator<Item = SourceKind>,
         metrics: Metrics,
     ) -> (Self, Inbox<S::Plugins>) {
+        let sources: Vec<_> = sources.into_iter().collect();
         let (report, reports) = mpsc::channel(4);
         let (new_plugin, new_plugins) = mpsc::channel(1);
         let assembler = Self {
             stage,
             rules,
             resolver,
-            state: State::default(),
+            state: State::new(sources.clone()),
             leases,
+            leader,
             plugins: None,
             in_use: None,
-            look: 0,
+            looks: BTreeMap::new(),
+            began: BTreeMap::new(),
             reports,
             new_plugins,
             resolving: JoinSet::new(),
@@ -156,6 +179,7 @@ impl<S: Stage> Assembler<S> {
                     let Ok((key, candidate, address)) = resolved else { continue };
                     self.state.resolved(&key, &candidate, address);
                 }
+                () = self.leader.changed() => self.state.upset(),
                 _ = retry.tick(), if self.state.retries() || self.leases.waits() => {
                     if !self.state.retries() && !self.leases.is_due() {
                         continue;
@@ -187,14 +211,13 @@ impl<S: Stage> Assembler<S> {
     }
 
     fn take_report(&mut self, report: Report) {
-        let Report { source, outcome, look } = report;
+        let Report { source, outcome, look, began } = report;
         self.metrics.looked(source, outcome.is_ok());
         match outcome {
             Ok(found) => {
                 self.board.succeeded(source);
-                if source == SourceKind::Clearml {
-                    self.look = look;
-                }
+                self.looks.insert(source, look);
+                self.began.insert(source, began);
                 self.state.replace(source, found);
             }
             Err(error) => self.board.failed(source, error),
@@ -229,6 +252,18 @@ impl<S: Stage> Assembler<S> {
         }
     }
 
+    /// Who has just come to lead looks once more before it gives out ports: its predecessor may have given some meanwhile.
+    fn role(&self) -> Role {
+        let since = self.leader.leadership().map(|leadership| leadership.since);
+        if since == Some(None) {
+            return Role::Follows;
+        }
+        let has_looked = |since: Instant| {
+            since.elapsed() > LEADER_SETTLES && self.began.get(&SourceKind::Clearml).is_none_or(|began| *began > since)
+        };
+        if self.board.ready() && since.flatten().is_none_or(has_looked) { Role::Leads } else { Role::Waits }
+    }
+
     /// Builds the table and swaps it, if it's another one than before.
     fn assemble(&mut self) {
         let Some(plugins) = &self.plugins else { return };
@@ -237,7 +272,7 @@ impl<S: Stage> Assembler<S> {
         }
         if self.state.settle() || self.in_use.is_none() {
             let endpoints = self.state.place();
-            let endpoints = self.leases.assign(endpoints, self.board.ready(), |id| self.state.claim(id));
+            let endpoints = self.leases.assign(endpoints, self.role(), |id| self.state.claim(id));
             let endpoints = self.same_where_equal(endpoints);
             if self.in_use.as_deref() != Some(endpoints.as_slice()) {
                 let endpoints: Arc<[Arc<Endpoint>]> = endpoints.into();
@@ -256,7 +291,7 @@ impl<S: Stage> Assembler<S> {
         undecided.extend(self.leases.undecided().map(|id| id.session.clone()));
         let undecided = Arc::new(undecided);
         let (leases, refused) = (Arc::new(self.leases.held().clone()), Arc::new(self.leases.refused().clone()));
-        self.assembled.send_replace(Assembled { look: self.look, endpoints, undecided, leases, refused });
+        self.assembled.send_replace(Assembled { looks: self.looks.clone(), endpoints, undecided, leases, refused });
     }
 }
 

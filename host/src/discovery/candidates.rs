@@ -1,10 +1,10 @@
 //! What all sources have in common: how a candidate describes itself to plugins, and what a source hands over.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
-use super::leases::Claim;
+use super::{leases::Claim, pods::Book};
 use crate::domain::{Candidate, EndpointId, Protocol, SourceKind};
 
 /// The attributes of the contract, in the order of `wit/README.md`. `label.<name>` comes on top.
@@ -29,11 +29,13 @@ pub const KNOWN_ATTRIBUTES: &[&str] = &[
 /// All that one source has at one time. It replaces what the source had before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<Arc<Candidate>>,
     /// Ports that TCP endpoints had before this gateway was started, by its own records.
     pub claims: BTreeMap<EndpointId, Claim>,
     /// What was declared and is no candidate; for the status only.
     pub rejected: Vec<Rejection>,
+    /// Of source `kubernetes`: which pod has which address.
+    pub pods: Option<Arc<Book>>,
 }
 
 /// Something that a session declared and that can't be an endpoint.

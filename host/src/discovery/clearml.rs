@@ -91,9 +91,10 @@ impl Source {
     pub async fn run(mut self) {
         let mut failures = 0;
         loop {
+            let began = tokio::time::Instant::now();
             let outcome = self.look().await.map_err(|error| error.to_string());
             failures = if outcome.is_ok() { 0 } else { failures + 1 };
-            let report = Report { source: SourceKind::Clearml, outcome, look: self.look };
+            let report = Report { source: SourceKind::Clearml, outcome, look: self.look, began };
             if self.reports.send(report).await.is_err() {
                 return;
             }

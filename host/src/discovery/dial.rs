@@ -17,6 +17,9 @@ use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
 pub use literal::{Host, parse};
+pub use special::canonical;
+
+use super::pods::Denial;
 
 /// The rules of one gateway. Made once from the configuration.
 pub struct DialRules {
@@ -53,6 +56,8 @@ pub enum Refusal {
     Outside(IpAddr),
     /// The name has no address.
     Unresolved(String),
+    /// What is known of pods is against it.
+    Pod(Denial),
 }
 
 /// Looks names up, with a deadline and never more than a few at once.
@@ -72,6 +77,15 @@ impl DialRules {
 
     /// The canonical socket address, if it may be dialled.
     pub fn permit(&self, address: IpAddr, port: u16) -> Result<SocketAddr, Refusal> {
+        self.permit_if(address, port, false)
+    }
+
+    /// The same for the address of the session's own pod, which no network needs to hold.
+    pub fn permit_pod(&self, address: IpAddr, port: u16) -> Result<SocketAddr, Refusal> {
+        self.permit_if(address, port, true)
+    }
+
+    fn permit_if(&self, address: IpAddr, port: u16, is_own_pods: bool) -> Result<SocketAddr, Refusal> {
         let address = special::canonical(address)?;
         let socket = SocketAddr::new(address, port);
         if port == 0 {
@@ -83,7 +97,7 @@ impl DialRules {
                 return Err(Refusal::Special(class.name, address));
             }
         }
-        if networks().next().is_none() {
+        if networks().next().is_none() && !is_own_pods {
             return Err(Refusal::Outside(address));
         }
         self.permit_neighbours(socket, networks().any(|network| network.prefix_len() == network.max_prefix_len()))?;
@@ -184,6 +198,7 @@ impl fmt::Display for Refusal {
                 write!(f, "{address} is the API server's: only {address} itself in `discovery.dial.networks` opens its other ports")
             }
             Self::Outside(address) => write!(f, "{address} is in no network of `discovery.dial.networks`"),
+            Self::Pod(denial) => denial.fmt(f),
             Self::Unresolved(why) => write!(f, "the name can't be resolved: {why}"),
         }
     }

@@ -6,11 +6,11 @@ mod watch;
 
 use serde::Deserialize;
 
-use super::candidates::{Found, KNOWN_ATTRIBUTES};
-use crate::domain::{
-    Attributes, Candidate, DownstreamTls, EndpointId, EndpointName, Protocol, ProxyVersion, SessionId, SourceKind, Transport,
-    UpstreamHttp, UpstreamPath, UpstreamTls,
+use super::{
+    candidates::{Found, KNOWN_ATTRIBUTES},
+    declared::{Endpoint, Misfit},
 };
+use crate::domain::{Attributes, Candidate, SessionId, SourceKind};
 
 pub use watch::run;
 
@@ -42,33 +42,6 @@ struct Session {
     #[serde(default)]
     attributes: std::collections::BTreeMap<String, Values>,
     endpoints: Vec<Endpoint>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Endpoint {
-    /// Absent: the default endpoint, reached without a name.
-    #[serde(default)]
-    name: String,
-    #[serde(default = "http")]
-    protocol: Protocol,
-    address: String,
-    port: u16,
-    #[serde(default)]
-    upstream_path: UpstreamPath,
-    host_label: Option<String>,
-    #[serde(default)]
-    upstream_tls: UpstreamTls,
-    #[serde(default)]
-    upstream_http: UpstreamHttp,
-    proxy_protocol: Option<ProxyVersion>,
-    /// `terminate`: clients of a TCP endpoint speak TLS with the gateway.
-    #[serde(default)]
-    tls: DownstreamTls,
-    /// A TCP endpoint's port at the gateway. Absent: any of the range.
-    listen_port: Option<std::num::NonZeroU16>,
-    /// In place of the session's.
-    access: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,7 +79,7 @@ pub fn parse(text: &str) -> Result<Found, Error> {
                     expected: "different ids and endpoint names",
                 });
             }
-            candidates.push(candidate);
+            candidates.push(candidate.into());
         }
     }
     Ok(Found { candidates, ..Found::default() })
@@ -122,39 +95,14 @@ impl Session {
         let attributes = self.attributes(key)?;
         let mut candidates = Vec::with_capacity(self.endpoints.len());
         for (at, endpoint) in self.endpoints.iter().enumerate() {
-            let part = |name: &str| format!(".endpoints[{at}].{name}");
-            let name = EndpointName::parse(&endpoint.name)
-                .ok_or_else(|| wrong(&part("name"), &endpoint.name, "at most 63 letters, digits, `_` and `-`"))?;
-            if endpoint.port == 0 {
-                return Err(wrong(&part("port"), "0", "1 to 65535"));
-            }
-            if let Some(label) = endpoint.host_label.as_deref().filter(|label| !super::candidates::is_host_label(label)) {
-                return Err(wrong(&part("host_label"), label, "1 to 63 lower-case letters, digits and `-`"));
-            }
-            if let Err(refusal) = super::dial::parse(&endpoint.address) {
-                let found = format!("`{}` ({refusal})", endpoint.address);
-                return Err(Error::Value {
-                    key: format!("{key}{}", part("address")),
-                    found,
-                    expected: "an IP address or a DNS name",
-                });
-            }
-            let mut candidate = Candidate {
-                source: SourceKind::File,
-                id: EndpointId { session: session.clone(), name },
-                protocol: endpoint.protocol,
-                host: endpoint.address.clone(),
-                port: endpoint.port,
-                upstream_path: endpoint.upstream_path,
-                transport: endpoint.transport(),
-                host_label: endpoint.host_label.clone(),
-                attributes: attributes.clone(),
+            let misfit = |misfit: Misfit| Error::Value {
+                key: format!("{key}.endpoints[{at}].{}", misfit.key),
+                found: misfit.found,
+                expected: misfit.expected,
             };
-            if let Some(access) = &endpoint.access {
-                candidate.attributes.set("access", [access.as_str()]);
-            }
-            super::candidates::describe(&mut candidate);
-            candidates.push(candidate);
+            let missing = || Misfit { key: "address", found: "none".into(), expected: "an IP address or a DNS name" };
+            let host = endpoint.address.as_deref().ok_or_else(missing).map_err(misfit)?;
+            candidates.push(endpoint.candidate(SourceKind::File, &session, host, &attributes).map_err(misfit)?);
         }
         Ok(candidates)
     }
@@ -189,24 +137,6 @@ impl Session {
         }
         Ok(attributes)
     }
-}
-
-// === impl Endpoint ===
-
-impl Endpoint {
-    fn transport(&self) -> Transport {
-        Transport {
-            upstream_tls: self.upstream_tls,
-            upstream_http: self.upstream_http,
-            proxy_protocol: self.proxy_protocol,
-            downstream_tls: self.tls,
-            listen_port: self.listen_port.map(std::num::NonZero::get),
-        }
-    }
-}
-
-fn http() -> Protocol {
-    Protocol::Http
 }
 
 fn one_line(text: &str) -> String {

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     config,
-    domain::{Endpoint, EndpointId, Protocol, Timestamp},
+    domain::{Endpoint, EndpointId, Protocol, SourceKind, Timestamp},
 };
 
 /// Opens the gateway's ports; the wiring fills it with the listeners.
@@ -52,6 +52,8 @@ pub struct Claim {
 /// Every lease, and what rests.
 pub struct Leases {
     range: Option<config::PortRange>,
+    /// Whether replicas share the ports: then an endpoint needs a port that all of them can know.
+    shared: bool,
     /// For those who ask for them by name or number.
     reserved: HashSet<u16>,
     quarantine: Duration,
@@ -62,6 +64,17 @@ pub struct Leases {
     /// Ports that other programs have, and when to try again.
     foreign: HashMap<u16, Instant>,
     refused: BTreeMap<EndpointId, Refusal>,
+}
+
+/// What a gateway may do about ports at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Gives a port to who has none.
+    Leads,
+    /// Gives nobody a new one yet: it may be claimed by a session that a source hasn't reported.
+    Waits,
+    /// Another replica gives them: what stands in its records is taken over.
+    Follows,
 }
 
 /// Why an endpoint has no port.
@@ -100,9 +113,11 @@ const FOREIGN_RETRY: Duration = Duration::from_secs(30);
 // === impl Leases ===
 
 impl Leases {
-    pub fn new(config: &config::Tcp, ports: Box<dyn Ports>) -> Self {
+    /// `shared`: other replicas serve the same ports.
+    pub fn new(config: &config::Tcp, ports: Box<dyn Ports>, shared: bool) -> Self {
         Self {
             range: config.ports,
+            shared,
             reserved: config.static_ports.values().copied().collect(),
             quarantine: Duration::from_secs(config.quarantine_s),
             ports,
@@ -115,12 +130,11 @@ impl Leases {
     }
 
     /// Gives each TCP endpoint its port and answers those that have one, with all endpoints of other protocols. `claim` says
-    /// what an endpoint had before a restart. Nobody gets a new port before `all_known`: it may be claimed by a session that a
-    /// source hasn't reported yet.
+    /// what an endpoint had before a restart, or has by the word of the replica that leads.
     pub fn assign(
         &mut self,
         endpoints: Vec<Arc<Endpoint>>,
-        all_known: bool,
+        role: Role,
         claim: impl Fn(&EndpointId) -> Option<Claim>,
     ) -> Vec<Arc<Endpoint>> {
         let now = Instant::now();
@@ -132,7 +146,9 @@ impl Leases {
             .filter(|endpoint| endpoint.protocol == Protocol::Tcp)
             .map(|endpoint| (&endpoint.id, endpoint))
             .collect();
-        self.end_all_but(&asking, now);
+        self.end_all_but(&asking, now, |id, lease| {
+            role == Role::Follows && claim(id).is_some_and(|claim| claim.port != lease.port)
+        });
         let mut new: Vec<(&Arc<Endpoint>, Option<Claim>)> = asking
             .values()
             .filter(|endpoint| !self.held.contains_key(&endpoint.id))
@@ -148,7 +164,7 @@ impl Leases {
             (std::cmp::Reverse(since), endpoint.transport.listen_port.is_none(), age(endpoint), endpoint.id.clone())
         });
         for (endpoint, claim) in new {
-            match self.find(endpoint, claim, all_known, now) {
+            match self.find(endpoint, claim, role, now) {
                 Ok(port) => {
                     self.resting.remove(&port);
                     let since = claim.filter(|claim| claim.port == port).map_or_else(Timestamp::now, |claim| claim.since);
@@ -216,13 +232,19 @@ impl Leases {
         [("leased", leased), ("quarantined", resting), ("foreign", foreign), ("free", free)]
     }
 
-    /// Ends the leases whose endpoint is gone, or asks for another port now.
-    fn end_all_but(&mut self, asking: &BTreeMap<&EndpointId, &Arc<Endpoint>>, now: Instant) {
+    /// Ends the leases whose endpoint is gone, or has or asks for another port now.
+    fn end_all_but(
+        &mut self,
+        asking: &BTreeMap<&EndpointId, &Arc<Endpoint>>,
+        now: Instant,
+        moved: impl Fn(&EndpointId, &Lease) -> bool,
+    ) {
         let ended: Vec<EndpointId> = self
             .held
             .iter()
             .filter(|(id, lease)| {
-                asking.get(id).is_none_or(|endpoint| endpoint.transport.listen_port.is_some_and(|port| port != lease.port))
+                moved(id, lease)
+                    || asking.get(id).is_none_or(|endpoint| endpoint.transport.listen_port.is_some_and(|port| port != lease.port))
             })
             .map(|(id, _)| id.clone())
             .collect();
@@ -251,38 +273,47 @@ impl Leases {
         Some(Arc::new(Endpoint { listener_port: Some(lease.port), ..(**endpoint).clone() }))
     }
 
-    fn find(&mut self, endpoint: &Endpoint, claim: Option<Claim>, all_known: bool, now: Instant) -> Result<u16, Refusal> {
+    fn find(&mut self, endpoint: &Endpoint, claim: Option<Claim>, role: Role, now: Instant) -> Result<u16, Refusal> {
         let Some(range) = self.range else {
             return Err(Refusal::new(NOT_SERVED, "tcp.ports isn't configured: TCP endpoints aren't served".into()));
         };
-        let unknown = || {
-            let detail = "waiting until every source has been read: another session may have had the port";
+        let waits = || {
+            let detail = match role {
+                Role::Follows => "waiting for the replica that leads to lease a port",
+                _ => "waiting until every source has been read: another session may have had the port",
+            };
             Refusal::new(WAITING, detail.into())
         };
+        // Nothing can be written back to a file: the other replicas would never know its port.
+        let by_operator = self.shared && endpoint.source == SourceKind::File;
+        if by_operator && endpoint.transport.listen_port.is_none() {
+            let detail = "an endpoint from a file needs a listen_port where replicas share the ports";
+            return Err(Refusal::new("no-listen-port", detail.into()));
+        }
         if let Some(port) = endpoint.transport.listen_port {
             if !range.holds(port) && !self.reserved.contains(&port) {
                 let detail = format!("port {port} isn't one of tcp.ports ({} to {})", range.start, range.end);
                 return Err(Refusal::new("port-not-in-range", detail));
             }
-            if claim.is_none() && !all_known {
-                return Err(unknown());
+            if claim.is_none() && role != Role::Leads && !by_operator {
+                return Err(waits());
             }
-            self.is_free(port, &endpoint.id)?;
+            self.is_free_for(role, port, &endpoint.id)?;
             let opened = self.open(port, now).map(|()| port);
             return opened.map_err(|error| Refusal::new("port-taken", format!("port {port}: {error}")));
         }
         if let Some(claim) = claim.filter(|claim| range.holds(claim.port) && !self.reserved.contains(&claim.port))
-            && self.is_free(claim.port, &endpoint.id).is_ok()
+            && self.is_free_for(role, claim.port, &endpoint.id).is_ok()
             && self.open(claim.port, now).is_ok()
         {
             return Ok(claim.port);
         }
-        if !all_known {
-            return Err(unknown());
+        if role != Role::Leads {
+            return Err(waits());
         }
         for port in self.order(range, &endpoint.id) {
             let may_have = !self.reserved.contains(&port) && !self.foreign.contains_key(&port);
-            if may_have && self.is_free(port, &endpoint.id).is_ok() && self.open(port, now).is_ok() {
+            if may_have && self.is_free_for(role, port, &endpoint.id).is_ok() && self.open(port, now).is_ok() {
                 return Ok(port);
             }
         }
@@ -300,13 +331,13 @@ impl Leases {
         before.into_iter().chain(all)
     }
 
-    /// Whether nobody else has it. The error says who.
-    fn is_free(&self, port: u16, id: &EndpointId) -> Result<(), Refusal> {
+    /// Whether nobody else has it. The error says who. Whether a port has rested is for the replica to judge that leads.
+    fn is_free_for(&self, role: Role, port: u16, id: &EndpointId) -> Result<(), Refusal> {
         if let Some(holder) = self.holders.get(&port) {
             return Err(Refusal::new("port-taken", format!("port {port} is leased to session {}", holder.session)));
         }
         match self.resting.get(&port) {
-            Some(rest) if rest.of != *id => {
+            Some(rest) if rest.of != *id && role != Role::Follows => {
                 let detail = format!("port {port} rests after its last session for {} s", self.quarantine.as_secs());
                 Err(Refusal::new("port-taken", detail))
             }

@@ -1,7 +1,7 @@
 //! Writes addresses back to the tasks, where ClearML's clients and its web application look for them, and again when a
 //! client's own update wiped them.
 //!
-//! Wired by `run` unless `clearml.publish` is off. It compares what the assembler routes with what the source saw in each
+//! Wired by `run` unless `clearml.publish` is off; of several replicas the one that leads writes. It compares what the assembler routes with what the source saw in each
 //! task, and writes only where they differ. What other writers put into a runtime isn't its business and survives.
 
 mod address;
@@ -20,6 +20,7 @@ use crate::{
     clearml::{Client, Edition, Error, RuntimeEdit},
     config::Config,
     domain::{SessionId, SourceKind},
+    kubernetes::election::Leader,
 };
 
 pub use address::written;
@@ -77,28 +78,37 @@ impl Publisher {
     }
 
     /// Runs until the assembler or the source is gone.
-    pub async fn run(mut self, mut assembled: watch::Receiver<Assembled>, mut observed: watch::Receiver<Observed>) {
+    pub async fn run(
+        mut self,
+        mut assembled: watch::Receiver<Assembled>,
+        mut observed: watch::Receiver<Observed>,
+        mut leader: Leader,
+    ) {
         loop {
             let more = tokio::select! {
                 changed = assembled.changed() => changed,
                 changed = observed.changed() => changed,
+                () = leader.changed() => Ok(()),
             };
             if more.is_err() {
                 return;
             }
-            let (routed, seen) = (assembled.borrow_and_update().clone(), observed.borrow_and_update().clone());
-            // A table that is older than the observation says nothing of tasks that came with it.
-            if seen.look == 0 || routed.look < seen.look {
+            if !leader.leads() {
                 continue;
             }
-            if let Err(error) = self.publish(&routed, &seen).await {
+            let (routed, seen) = (assembled.borrow_and_update().clone(), observed.borrow_and_update().clone());
+            // A table that is older than the observation says nothing of tasks that came with it.
+            if seen.look == 0 || routed.look(SourceKind::Clearml) < seen.look {
+                continue;
+            }
+            if let Err(error) = self.publish(&routed, &seen, &leader).await {
                 tracing::warn!(%error, "addresses can't be written back now");
             }
         }
     }
 
     /// Brings every task up to date. An error means that none can be.
-    async fn publish(&mut self, routed: &Assembled, seen: &Observed) -> Result<(), Error> {
+    async fn publish(&mut self, routed: &Assembled, seen: &Observed, leader: &Leader) -> Result<(), Error> {
         self.tasks.retain(|session, _| seen.tasks.contains_key(session));
         let wanted = wanted(routed);
         if wanted.is_empty() && seen.tasks.values().all(BTreeMap::is_empty) {
@@ -106,6 +116,9 @@ impl Publisher {
         }
         let edition = self.edition().await?;
         for (session, there) in seen.tasks.iter().filter(|(session, _)| !routed.undecided.contains(*session)) {
+            if !leader.leads() {
+                break;
+            }
             let edit = self.addresses.plan(edition, session, wanted.get(session).unwrap_or(&Wanted::default()), there);
             let history = self.tasks.entry(session.clone()).or_default();
             if edit == RuntimeEdit::default() {

@@ -3,7 +3,7 @@
 use super::{Attributes, EndpointId, Protocol, SourceKind, Transport, UpstreamPath};
 
 /// One endpoint that a session asks for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub source: SourceKind,
     pub id: EndpointId,
@@ -11,6 +11,8 @@ pub struct Candidate {
     /// The host as declared: a name or an address in any spelling. It's dialled only after the dial rules took it.
     pub host: String,
     pub port: u16,
+    /// The name of the machine on which the session says that it runs: a hint to its pod, and no more.
+    pub machine: Option<String>,
     pub upstream_path: UpstreamPath,
     pub transport: Transport,
     /// A label under the base domain that the session asks for.

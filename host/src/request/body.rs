@@ -76,9 +76,11 @@ impl HttpBody for Body {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        // In order, as a stream ends whose session has no more to say: who reads events asks again, and is told why not.
+        // In order, as a stream ends whose session has no more to say: who reads events asks again, and is told why not. But a part
+        // of something that was announced whole mustn't pass for it.
         if self.ending.as_mut().is_some_and(|ending| ending.poll(cx).is_some()) {
-            return Poll::Ready(None);
+            let is_whole = self.size_hint().exact().is_none_or(|left| left == 0);
+            return Poll::Ready((!is_whole).then_some(Err(Broken::Ended)));
         }
         match &mut self.source {
             Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),

@@ -1,6 +1,6 @@
 //! The API server for the rooms that ask it: one client behind the seams of discovery, facts and logging in.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{mpsc, watch};
@@ -14,6 +14,7 @@ use crate::{
         Credential,
         facts::{Asked, FactSource},
     },
+    kubernetes::election::Leader,
 };
 
 /// One API server.
@@ -52,6 +53,7 @@ impl ApiServer {
         reports: mpsc::Sender<Report>,
         assembled: watch::Receiver<Assembled>,
         metrics: discovery::Metrics,
+        leader: Leader,
     ) {
         let Some(clearml) = &config.clearml else { return };
         let gateway = discovery::clearml::Gateway {
@@ -63,24 +65,15 @@ impl ApiServer {
         tokio::task::spawn_local(source.run());
         if clearml.publish {
             let publisher = Publisher::new(Arc::clone(&self.client), config, records, metrics);
-            tokio::task::spawn_local(publisher.run(assembled, observed));
+            tokio::task::spawn_local(publisher.run(assembled, observed, leader));
         }
     }
 }
 
-/// Where the API server is: no session is dialled there. A name that doesn't resolve now protects nothing, and is said.
-pub async fn addresses(config: &Config) -> Vec<SocketAddr> {
-    let Some(url) = config.clearml.as_ref().map(|clearml| &clearml.api_url) else { return Vec::new() };
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
-    let found =
-        tokio::time::timeout(super::discovery::RESOLUTION_TIMEOUT, tokio::net::lookup_host((host.trim_matches(['[', ']']), port)));
-    match found.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
-        Ok(addresses) => addresses.collect(),
-        Err(error) => {
-            tracing::warn!(host, %error, "the API server's name doesn't resolve: its address isn't kept from being dialled");
-            Vec::new()
-        }
-    }
+/// Host and port of the API server.
+pub fn server(config: &Config) -> Option<(&str, u16)> {
+    let url = &config.clearml.as_ref()?.api_url;
+    Some((url.host_str()?.trim_matches(['[', ']']), url.port_or_known_default()?))
 }
 
 // === impl LoginServer ===

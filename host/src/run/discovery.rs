@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{
     clearml::{self, ApiServer},
     keys::{self, KeySetError},
+    kubernetes::Kubernetes,
     stage::ControlStage,
 };
 use crate::{
@@ -17,14 +18,37 @@ use crate::{
         dial::{DialRules, Resolver},
     },
     domain::SourceKind,
+    kubernetes::election::Leader,
     plugin::PluginSet,
 };
 
 /// Names that are resolved at a time, and how long one may take.
 const RESOLUTIONS: usize = 16;
-pub const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(3);
+const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the file of sessions is read even when no change was notified.
 const FILE_POLL: Duration = Duration::from_secs(10);
+
+/// What the sources ask, and whether this replica writes there.
+pub struct Servers<'a> {
+    pub api: Option<&'a ApiServer>,
+    pub kubernetes: Option<&'a Kubernetes>,
+    pub leader: Leader,
+}
+
+/// Where API servers are: no session is dialled there. A name that doesn't resolve now protects nothing, and is said.
+async fn addresses(config: &Config, kubernetes: Option<&Kubernetes>) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for (host, port) in clearml::server(config).into_iter().chain(kubernetes.map(Kubernetes::server)) {
+        let addresses = tokio::time::timeout(RESOLUTION_TIMEOUT, tokio::net::lookup_host((host, port)));
+        match addresses.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+            Ok(addresses) => found.extend(addresses),
+            Err(error) => {
+                tracing::warn!(host, %error, "an API server's name doesn't resolve: its address isn't kept from being dialled");
+            }
+        }
+    }
+    found
+}
 
 /// The gateway's own listeners: no session is dialled there.
 pub fn own_ports(config: &Config, address: SocketAddr, secure: Option<SocketAddr>) -> Vec<u16> {
@@ -39,19 +63,28 @@ pub async fn start(
     own_ports: Vec<u16>,
     stage: ControlStage,
     leases: Leases,
-    api: Option<&ApiServer>,
+    servers: Servers<'_>,
     registry: &mut Registry,
 ) -> Result<(Arc<Board>, mpsc::Sender<NewPlugins<PluginSet>>), KeySetError> {
-    let sources =
-        api.iter().map(|_| SourceKind::Clearml).chain(config.discovery.file.iter().map(|_| SourceKind::File)).collect::<Vec<_>>();
-    let rules = Arc::new(DialRules::new(config.discovery.dial.networks.clone(), own_ports, clearml::addresses(config).await));
+    let Servers { api, kubernetes, leader } = servers;
+    let configured = [
+        (SourceKind::Clearml, api.is_some()),
+        (SourceKind::Kubernetes, kubernetes.is_some_and(Kubernetes::looks_at_pods)),
+        (SourceKind::File, config.discovery.file.is_some()),
+    ];
+    let sources = configured.into_iter().filter_map(|(source, is_there)| is_there.then_some(source));
+    let rules = Arc::new(DialRules::new(config.dial_networks(), own_ports, addresses(config, kubernetes).await));
     let resolver = Resolver::new(RESOLUTIONS, RESOLUTION_TIMEOUT);
     let metrics = discovery::Metrics::register(registry);
-    let (assembler, inbox) = Assembler::new(stage, rules, resolver, leases, sources, metrics.clone());
+    let (assembler, inbox) = Assembler::new(stage, rules, resolver, leases, leader.clone(), sources, metrics.clone());
     let board = assembler.board();
+    let records = Arc::new(keys::records(config)?);
     if let Some(api) = api {
-        let records = Arc::new(keys::records(config)?);
-        api.start(config, records, inbox.reports.clone(), assembler.assembled(), metrics);
+        let (reports, assembled) = (inbox.reports.clone(), assembler.assembled());
+        api.start(config, Arc::clone(&records), reports, assembled, metrics.clone(), leader.clone());
+    }
+    if let Some(kubernetes) = kubernetes.filter(|kubernetes| kubernetes.looks_at_pods()) {
+        kubernetes.start(config, records, inbox.reports.clone(), assembler.assembled(), metrics, leader);
     }
     tokio::task::spawn_local(assembler.run());
     if let Some(path) = &config.discovery.file {

@@ -9,6 +9,7 @@ use crate::{
     admission::AdmissionStatus,
     discovery::Board,
     domain::{Activities, activity::Used},
+    kubernetes::election::Leader,
     shutdown::{Phase, Shutdown},
     snapshot::Snapshots,
 };
@@ -18,6 +19,7 @@ pub struct GatewayStatus {
     pub admission: AdmissionStatus,
     pub snapshots: Arc<Snapshots>,
     pub activities: Arc<Activities>,
+    pub leader: Leader,
     pub shutdown: Shutdown,
 }
 
@@ -50,6 +52,9 @@ impl Status for GatewayStatus {
         for session in status["sessions"].as_array_mut().into_iter().flatten() {
             let used = session["id"].as_str().and_then(|id| used.get(id));
             session["activity"] = json!(used.copied().unwrap_or_default());
+        }
+        if let Some(leadership) = self.leader.leadership() {
+            status["replica"] = json!({"leads": leadership.since.is_some(), "holder": leadership.holder});
         }
         status
     }

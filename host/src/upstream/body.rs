@@ -54,6 +54,8 @@ pub(crate) enum Lent {
 pub enum Broken {
     #[error("over the limit of the request's body")]
     TooLarge,
+    #[error("a decision ended it before its announced length")]
+    Ended,
     #[error(transparent)]
     Connection(#[from] hyper::Error),
 }

@@ -203,7 +203,7 @@ impl Reader<'_> {
         })
     }
 
-    /// One character of `\uXXXX`, or of two of them for characters outside the first plane.
+    /// One character of `\u` with four digits, or of two of them for characters outside the first plane.
     fn unicode(&mut self) -> Result<char, Fault> {
         let first = self.hexadecimal()?;
         let code = if (0xd800..0xdc00).contains(&first)

@@ -11,6 +11,7 @@ const FULL: &str = "
 public_url: https://gate.example.org
 base_domain: example.org
 clearml: {api_url: 'http://api'}
+kubernetes: {}
 key_sets:
   a: {kind: secret, secret: x}
   b: {kind: jwks, file: keys.json}

@@ -12,6 +12,7 @@ use crate::{
         candidates::{Found, Rejection},
         dial::{self, DialRules, Host, Refusal},
         leases::{Claim, Leases},
+        pods::{Book, Standing},
         status::{self, EndpointState, SessionStatus},
     },
     domain::{Candidate, Endpoint, EndpointId, Protocol, SessionId, SourceKind, decision::Verdict},
@@ -23,10 +24,14 @@ pub type Key = (EndpointId, Protocol);
 #[derive(Default)]
 pub struct State {
     sources: BTreeMap<SourceKind, Found>,
+    /// Those that there are, with or without a report.
+    expected: Vec<SourceKind>,
     entries: BTreeMap<Key, Entry>,
     /// Candidates that lost their session id to another source.
     overruled: Vec<Rejection>,
     holders: Holders,
+    /// What pods say.
+    pods: Arc<Book>,
     /// Whether anything is another than when `settle` was last called.
     changed: bool,
 }
@@ -35,6 +40,8 @@ pub struct State {
 pub struct Entry {
     pub candidate: Arc<Candidate>,
     pub judged: Judged,
+    /// By which its place was found.
+    standing: Standing,
     pub place: Place,
 }
 
@@ -58,18 +65,29 @@ pub enum Place {
 // === impl State ===
 
 impl State {
+    pub fn new(expected: Vec<SourceKind>) -> Self {
+        let pods = if expected.contains(&SourceKind::Kubernetes) { Book::awaited() } else { Book::default() };
+        Self { pods: Arc::new(pods), expected, ..Self::default() }
+    }
+
     /// Takes all that a source has in place of what it had.
     pub fn replace(&mut self, source: SourceKind, found: Found) {
         if self.sources.get(&source) == Some(&found) {
             return;
         }
         self.changed = true;
+        let pods = found.pods.clone();
         self.sources.insert(source, found);
         self.overruled.clear();
         let mut claimed: HashMap<&SessionId, SourceKind> = HashMap::new();
         let mut entries = BTreeMap::new();
         // In the order in which sources win.
         for (source, found) in &self.sources {
+            // Whoever may create pods could otherwise pass one off as somebody's task until the tasks are known.
+            let comes_later = |first| self.expected.contains(&first) && !self.sources.contains_key(&first);
+            if *source == SourceKind::Kubernetes && comes_later(SourceKind::Clearml) {
+                continue;
+            }
             for candidate in &found.candidates {
                 let first = *claimed.entry(&candidate.id.session).or_insert(*source);
                 let key = (candidate.id.clone(), candidate.protocol);
@@ -82,16 +100,41 @@ impl State {
                     });
                     continue;
                 }
-                let known = self.entries.remove(&key).filter(|entry| *entry.candidate == *candidate);
+                let known = self.entries.remove(&key).filter(|entry| entry.candidate == *candidate);
                 entries.insert(key, known.unwrap_or_else(|| Entry::new(candidate.clone())));
             }
         }
         self.entries = entries;
+        if let Some(pods) = pods {
+            self.pods = pods;
+            self.find_anew();
+        }
+    }
+
+    /// Forgets the places of those about which pods say something else now.
+    fn find_anew(&mut self) {
+        for entry in self.entries.values_mut().filter(|entry| !matches!(entry.place, Place::Unknown | Place::Resolving)) {
+            let says_otherwise = match dial::parse(&entry.candidate.host) {
+                Ok(Host::Name(_)) => match entry.place {
+                    Place::At(at) => matches!(self.pods.standing(&entry.candidate, at.ip()), Standing::Denied(_)),
+                    _ => matches!(entry.place, Place::Refused(Refusal::Pod(_))),
+                },
+                _ => entry.standing(&self.pods) != entry.standing,
+            };
+            if says_otherwise {
+                entry.place = Place::Unknown;
+            }
+        }
     }
 
     /// Whether anything has changed since the last call.
     pub fn settle(&mut self) -> bool {
         std::mem::take(&mut self.changed)
+    }
+
+    /// Something else changed on which the table depends.
+    pub fn upset(&mut self) {
+        self.changed = true;
     }
 
     /// A new set of plugins judges everything anew.
@@ -146,14 +189,20 @@ impl State {
             if !matches!(entry.place, Place::Unknown) {
                 continue;
             }
-            entry.place = match dial::parse(&entry.candidate.host) {
-                Ok(Host::Address(address)) => rules.permit(address, entry.candidate.port).map_or_else(Place::Refused, Place::At),
-                Ok(Host::Name(name)) if entry.judged.keeps().is_some() => {
+            entry.standing = entry.standing(&self.pods);
+            let port = entry.candidate.port;
+            let placed = |address: Result<SocketAddr, Refusal>| address.map_or_else(Place::Refused, Place::At);
+            entry.place = match (dial::parse(&entry.candidate.host), &entry.standing) {
+                (Ok(_), Standing::Awaited) => Place::Unknown,
+                (Ok(_), Standing::Denied(denial)) => Place::Refused(Refusal::Pod(denial.clone())),
+                (Ok(_), Standing::Own(own)) => placed(rules.permit_pod(*own, port)),
+                (Ok(Host::Address(address)), Standing::Unknown) => placed(rules.permit(address, port)),
+                (Ok(Host::Name(name)), _) if entry.judged.keeps().is_some() => {
                     names.push((key.clone(), entry.candidate.clone(), name));
                     Place::Resolving
                 }
-                Ok(Host::Name(_)) => Place::Unknown,
-                Err(refusal) => Place::Refused(refusal),
+                (Ok(Host::Name(_)), _) => Place::Unknown,
+                (Err(refusal), _) => Place::Refused(refusal),
             };
         }
         names
@@ -162,7 +211,12 @@ impl State {
     /// A look-up's result. The candidate says for whom it was: another one may have its key by now.
     pub fn resolved(&mut self, key: &Key, candidate: &Arc<Candidate>, address: Result<SocketAddr, Refusal>) {
         if let Some(entry) = self.entries.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.candidate, candidate)) {
-            entry.place = address.map_or_else(Place::Refused, Place::At);
+            // A name may lead to a pod, too.
+            let denied = |address: SocketAddr| match self.pods.standing(&entry.candidate, address.ip()) {
+                Standing::Denied(denial) => Err(Refusal::Pod(denial)),
+                Standing::Own(_) | Standing::Unknown | Standing::Awaited => Ok(address),
+            };
+            entry.place = address.and_then(denied).map_or_else(Place::Refused, Place::At);
             self.changed = true;
         }
     }
@@ -227,8 +281,19 @@ impl State {
 // === impl Entry ===
 
 impl Entry {
-    fn new(candidate: Candidate) -> Self {
-        Self { candidate: Arc::new(candidate), judged: Judged::Not(None), place: Place::Unknown }
+    fn new(candidate: Arc<Candidate>) -> Self {
+        Self { candidate, judged: Judged::Not(None), standing: Standing::Unknown, place: Place::Unknown }
+    }
+
+    /// What pods say of the declared address; of a name nothing before it's resolved.
+    fn standing(&self, pods: &Book) -> Standing {
+        match dial::parse(&self.candidate.host) {
+            _ if pods.is_awaited_for(&self.candidate) => Standing::Awaited,
+            Ok(Host::Address(address)) => {
+                dial::canonical(address).map_or(Standing::Unknown, |address| pods.standing(&self.candidate, address))
+            }
+            _ => Standing::Unknown,
+        }
     }
 
     /// Why nothing is known yet about whether it's reached.
@@ -237,6 +302,7 @@ impl Entry {
             (Judged::Not(None), _) => Some("no filter has judged it yet".into()),
             (Judged::Fault(fault, None), _) => Some(format!("its filter failed: {fault}")),
             (_, Place::Resolving) => Some("its name is being looked up".into()),
+            (_, Place::Unknown) if self.standing == Standing::Awaited => Some("the namespace's pods aren't known yet".into()),
             _ => None,
         }
     }

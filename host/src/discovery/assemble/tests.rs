@@ -6,11 +6,12 @@ use std::{
 
 use super::*;
 use crate::{
-    discovery::{candidates::Found, file, status::EndpointState},
+    discovery::{candidates::Found, file, pods::Notes, status::EndpointState},
     domain::{
         Attributes, EndpointName, Protocol, UpstreamPath,
         decision::{Keeping, Reason},
     },
+    kubernetes::pods::{Life, Pod},
 };
 
 /// A set's name with what was put into use under it.
@@ -84,11 +85,18 @@ struct Running {
 impl Running {
     fn start(sources: &[SourceKind]) -> Self {
         let fake = Fake::default();
-        let rules = DialRules::new(crate::config::Dial::default().networks, Vec::new(), Vec::new());
+        let rules = DialRules::new(crate::config::Dial::private_networks(), Vec::new(), Vec::new());
         let resolver = Resolver::new(1, Duration::from_secs(1));
-        let leases = Leases::new(&crate::config::Tcp::default(), Box::new(NoPorts));
-        let (assembler, inbox) =
-            Assembler::new(fake.clone(), Arc::new(rules), resolver, leases, sources.iter().copied(), Metrics::default());
+        let leases = Leases::new(&crate::config::Tcp::default(), Box::new(NoPorts), false);
+        let (assembler, inbox) = Assembler::new(
+            fake.clone(),
+            Arc::new(rules),
+            resolver,
+            leases,
+            Leader::alone(),
+            sources.iter().copied(),
+            Metrics::default(),
+        );
         let (board, assembled) = (assembler.board(), assembler.assembled());
         tokio::task::spawn_local(assembler.run());
         Self { fake, inbox, board, assembled }
@@ -108,7 +116,7 @@ impl Running {
     }
 
     async fn found(&mut self, source: SourceKind, candidates: &[Candidate]) {
-        self.report(source, Ok(Found { candidates: candidates.to_vec(), ..Found::default() })).await;
+        self.report(source, Ok(Found { candidates: candidates.iter().cloned().map(Arc::new).collect(), ..Found::default() })).await;
     }
 
     fn states(&self) -> BTreeMap<String, &'static str> {
@@ -141,6 +149,7 @@ fn candidate(id: &str, owner: &str, host: &str) -> Candidate {
         protocol: Protocol::Http,
         host: host.into(),
         port: 80,
+        machine: None,
         upstream_path: UpstreamPath::Strip,
         transport: Default::default(),
         host_label: None,
@@ -156,6 +165,20 @@ fn created(mut candidate: Candidate, at: &str) -> Candidate {
 fn labelled(mut candidate: Candidate, label: &str) -> Candidate {
     candidate.host_label = Some(label.into());
     candidate
+}
+
+#[test]
+fn a_pod_cannot_pass_for_a_task_before_the_tasks_are_known() {
+    local(async || {
+        let mut running = Running::start(&[CLEARML, SourceKind::Kubernetes]);
+        running.plugins("").await;
+        let impostor = Candidate { source: SourceKind::Kubernetes, ..candidate("t1", "u1", "10.0.0.9") };
+        running.found(SourceKind::Kubernetes, &[impostor]).await;
+        assert!(running.fake.paths().is_empty());
+        running.found(CLEARML, &[candidate("t1", "u1", "10.0.0.1")]).await;
+        let upstreams: Vec<_> = running.fake.swaps.borrow().last().unwrap().1.iter().map(|endpoint| endpoint.upstream).collect();
+        assert_eq!(upstreams, ["10.0.0.1:80".parse().unwrap()]);
+    });
 }
 
 /// The assembler isn't `Send`: plugins' instances aren't.
@@ -330,5 +353,30 @@ fn what_may_not_be_dialled_is_refused_and_says_why() {
         assert!(running.fake.paths().is_empty());
         let text = serde_json::to_string(&running.board.status()).unwrap();
         assert!(text.contains("127.0.0.1 is loopback"), "{text}");
+    });
+}
+
+/// What pods say of a task's address counts as soon as they say it, and before they have said anything nothing is dialled.
+#[test]
+fn a_tasks_address_follows_its_pod() {
+    local(async || {
+        let mut running = Running::start(&[CLEARML, SourceKind::Kubernetes]);
+        running.plugins("").await;
+        running.found(CLEARML, &[candidate("t1", "u1", "10.1.0.1")]).await;
+        assert_eq!(running.states()["t1"], "waiting", "the pods aren't known");
+        for (address, life, state) in [
+            ("10.1.0.1", Life::Running, "routed"),
+            ("10.1.0.1", Life::Ended, "refused"),
+            ("10.1.0.2", Life::Running, "refused"),
+            ("10.1.0.1", Life::Running, "routed"),
+        ] {
+            let labels = [("CLEARML".to_owned(), "agent-1".to_owned())].into();
+            let addresses = vec![address.parse().unwrap()];
+            let pod = Pod { name: "clearml-id-t1".into(), life, addresses, labels, ..Pod::default() };
+            let book = Notes::default().book(std::iter::once(&pod), std::iter::empty(), true);
+            let found = Found { pods: Some(Arc::new(book)), ..Found::default() };
+            running.report(SourceKind::Kubernetes, Ok(found)).await;
+            assert_eq!(running.states()["t1"], state, "{address} {life:?}");
+        }
     });
 }

@@ -76,7 +76,7 @@ pub fn candidates(task: &Task, queues: &[String], gateway: &Gateway, found: &mut
         match candidate {
             Ok((candidate, claim)) => {
                 found.claims.extend(claim.map(|claim| (candidate.id.clone(), claim)));
-                found.candidates.push(candidate);
+                found.candidates.push(candidate.into());
             }
             Err(reason) => found.rejected.push(rejection(&task.id, name, &reason)),
         }
@@ -138,6 +138,7 @@ impl Asked<'_> {
             protocol,
             host,
             port,
+            machine: self.task.runtime.get("_exec_agent_hostname").and_then(Value::as_str).map(shown),
             upstream_path: match self.text(ours::UPSTREAM_PATH, name) {
                 Some("keep") => UpstreamPath::Keep,
                 _ => UpstreamPath::Strip,

@@ -31,7 +31,7 @@ fn gateway() -> Gateway {
 fn one(runtime: Value) -> Candidate {
     let mut found = found(runtime);
     assert_eq!((found.candidates.len(), found.rejected.len()), (1, 0), "{found:?}");
-    found.candidates.remove(0)
+    Arc::unwrap_or_clone(found.candidates.remove(0))
 }
 
 #[test]

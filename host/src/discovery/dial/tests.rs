@@ -140,7 +140,7 @@ fn rules(networks: &[&str]) -> DialRules {
 }
 
 fn default_rules() -> DialRules {
-    DialRules::new(crate::config::Dial::default().networks, Vec::new(), Vec::new())
+    DialRules::new(crate::config::Dial::private_networks(), Vec::new(), Vec::new())
 }
 
 #[test]

@@ -3,6 +3,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::domain::{Protocol, UpstreamPath};
 
 const LIST: &str = "
 sessions:

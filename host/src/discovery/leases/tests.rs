@@ -36,7 +36,7 @@ fn gate(start: u16, end: u16, quarantine_s: u64) -> Gate {
     let ports = Fake::default();
     let static_ports = [("db".to_owned(), end)].into_iter().filter(|_| end - start > 3).collect();
     let config = config::Tcp { ports: Some(PortRange { start, end }), quarantine_s, static_ports, ..Default::default() };
-    Gate { leases: Leases::new(&config, Box::new(ports.clone())), ports }
+    Gate { leases: Leases::new(&config, Box::new(ports.clone()), false), ports }
 }
 
 fn tcp(session: &str) -> Endpoint {
@@ -64,13 +64,13 @@ fn asking_for(session: &str, port: u16) -> Endpoint {
 impl Gate {
     /// The ports of these endpoints, in their order; zero for one without.
     fn assign<const N: usize>(&mut self, endpoints: [Endpoint; N]) -> [u16; N] {
-        self.assign_with(endpoints, true, &[])
+        self.assign_with(endpoints, Role::Leads, &[])
     }
 
-    fn assign_with<const N: usize>(&mut self, endpoints: [Endpoint; N], all_known: bool, claims: &[(&str, Claim)]) -> [u16; N] {
+    fn assign_with<const N: usize>(&mut self, endpoints: [Endpoint; N], role: Role, claims: &[(&str, Claim)]) -> [u16; N] {
         let claim = |id: &EndpointId| claims.iter().find(|(session, _)| *session == id.session.as_str()).map(|(_, claim)| *claim);
         let ids = endpoints.clone().map(|endpoint| endpoint.id);
-        let placed = self.leases.assign(endpoints.into_iter().map(Arc::new).collect(), all_known, claim);
+        let placed = self.leases.assign(endpoints.into_iter().map(Arc::new).collect(), role, claim);
         let ports =
             ids.map(|id| placed.iter().find(|endpoint| endpoint.id == id).and_then(|endpoint| endpoint.listener_port).unwrap_or(0));
         let open: BTreeSet<u16> = ports.into_iter().filter(|port| *port != 0).collect();
@@ -148,7 +148,7 @@ fn a_reserved_port_is_given_to_nobody_who_does_not_ask() {
 fn nobody_gets_a_port_before_all_sources_are_known_but_who_had_one() {
     let mut gate = gate(30_000, 30_009, 300);
     let claim = Claim { port: 30_007, since: Timestamp(5) };
-    assert_eq!(gate.assign_with([tcp("s1"), tcp("s2")], false, &[("s1", claim)]), [30_007, 0]);
+    assert_eq!(gate.assign_with([tcp("s1"), tcp("s2")], Role::Waits, &[("s1", claim)]), [30_007, 0]);
     assert_eq!(gate.refusal("s2").0, "waiting");
     assert!(gate.leases.waits());
     assert_eq!(gate.leases.held()[&tcp("s1").id].since, Timestamp(5));
@@ -159,11 +159,11 @@ fn nobody_gets_a_port_before_all_sources_are_known_but_who_had_one() {
 fn of_two_records_of_one_port_the_later_lease_counts() {
     let mut gate = gate(30_000, 30_009, 300);
     let claim = |since| Claim { port: 30_007, since: Timestamp(since) };
-    let [old, new] = gate.assign_with([tcp("a"), tcp("b")], true, &[("a", claim(5)), ("b", claim(9))]);
+    let [old, new] = gate.assign_with([tcp("a"), tcp("b")], Role::Leads, &[("a", claim(5)), ("b", claim(9))]);
     assert_eq!(new, 30_007);
     assert!(old != 30_007 && old != 0);
     let outside = Claim { port: 22, since: Timestamp(1) };
-    assert_ne!(gate.assign_with([tcp("c")], true, &[("c", outside)]), [22], "a record of another range");
+    assert_ne!(gate.assign_with([tcp("c")], Role::Leads, &[("c", outside)]), [22], "a record of another range");
 }
 
 #[test]
@@ -171,17 +171,53 @@ fn a_record_of_one_port_is_no_claim_to_another_that_is_asked_for() {
     let mut gate = gate(30_000, 30_009, 300);
     let claim = |port, since| Claim { port, since: Timestamp(since) };
     let claims = [("thief", claim(30_005, 9)), ("victim", claim(30_001, 7))];
-    assert_eq!(gate.assign_with([asking_for("thief", 30_001), tcp("victim")], false, &claims), [0, 30_001]);
+    assert_eq!(gate.assign_with([asking_for("thief", 30_001), tcp("victim")], Role::Waits, &claims), [0, 30_001]);
     assert_eq!(gate.refusal("thief").0, "waiting");
-    assert_eq!(gate.assign_with([asking_for("thief", 30_001), tcp("victim")], true, &claims), [0, 30_001]);
+    assert_eq!(gate.assign_with([asking_for("thief", 30_001), tcp("victim")], Role::Leads, &claims), [0, 30_001]);
     assert_eq!(gate.refusal("thief").0, "port-taken");
 }
 
 #[test]
 fn without_a_range_nothing_is_leased() {
     let ports = Fake::default();
-    let mut gate = Gate { leases: Leases::new(&config::Tcp::default(), Box::new(ports.clone())), ports };
+    let mut gate = Gate { leases: Leases::new(&config::Tcp::default(), Box::new(ports.clone()), false), ports };
     assert_eq!(gate.assign([tcp("s1")]), [0]);
     assert_eq!(gate.refusal("s1").0, "not-served");
     assert!(!gate.leases.refused()[&tcp("s1").id].is_published() && !gate.leases.waits());
+}
+
+#[test]
+fn a_replica_that_follows_takes_over_what_is_recorded_and_nothing_else() {
+    let mut gate = gate(30_000, 30_009, 300);
+    let claim = |port, since| Claim { port, since: Timestamp(since) };
+    assert_eq!(gate.assign_with([tcp("s1"), tcp("s2")], Role::Follows, &[("s1", claim(30_003, 5))]), [30_003, 0]);
+    assert_eq!(gate.refusal("s2").0, "waiting");
+    let moved = [("s1", claim(30_004, 6)), ("s2", claim(30_003, 7))];
+    assert_eq!(
+        gate.assign_with([tcp("s1"), tcp("s2")], Role::Follows, &moved),
+        [30_004, 30_003],
+        "though it rests by its own clock"
+    );
+    let none: [(&str, Claim); 0] = [];
+    assert_eq!(
+        gate.assign_with([tcp("s1"), tcp("s2")], Role::Follows, &none),
+        [30_004, 30_003],
+        "a record that was wiped is written again"
+    );
+    assert_eq!(
+        gate.assign_with([tcp("s1"), tcp("s2")], Role::Leads, &moved),
+        [30_004, 30_003],
+        "who comes to lead changes nothing"
+    );
+}
+
+#[test]
+fn a_session_from_a_file_has_a_port_that_all_replicas_know_or_none() {
+    let mut gate = gate(30_000, 30_009, 300);
+    gate.leases.shared = true;
+    let from_file = |endpoint: Endpoint| Endpoint { source: SourceKind::File, ..endpoint };
+    for role in [Role::Follows, Role::Leads] {
+        assert_eq!(gate.assign_with([from_file(tcp("s1")), from_file(asking_for("s2", 30_005))], role, &[]), [0, 30_005]);
+        assert_eq!(gate.refusal("s1").0, "no-listen-port");
+    }
 }

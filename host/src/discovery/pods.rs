@@ -1,0 +1,180 @@
+//! Source `kubernetes`: pods of the gateway's namespace. Those with annotations of ours are sessions of their own; those of
+//! ClearML's agent say which address is a task's, and when it has ended (`book`).
+//!
+//! `Source::run` is started by the wiring and told of pods by `kubernetes::pods::follow`. What is found is reported whole, but only
+//! what changed is read again.
+
+mod annotations;
+mod book;
+mod publish;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout_at},
+};
+
+use self::annotations::{Declared, declared};
+pub use self::{
+    book::{Book, Denial, Notes, Standing},
+    publish::Publisher,
+};
+use super::{Report, candidates::Found, candidates::Rejection, leases::record::Records};
+use crate::{
+    config,
+    domain::{SessionId, SourceKind},
+    kubernetes::pods::{Pod, PodEvent},
+};
+
+/// What the gateway itself has to do with a pod.
+pub struct Gateway {
+    pub name: String,
+    pub records: Arc<Records>,
+}
+
+/// The sessions that are pods, with their pods as they were last seen; for the publisher.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Counts reports; zero: none yet.
+    pub look: u64,
+    pub pods: Arc<HashMap<SessionId, Arc<Pod>>>,
+}
+
+/// See the module.
+pub struct Source {
+    config: config::Pods,
+    gateway: Gateway,
+    events: mpsc::Receiver<PodEvent>,
+    reports: mpsc::Sender<Report>,
+    observed: watch::Sender<Observed>,
+    /// By name. None until the first listing.
+    pods: Option<BTreeMap<String, Known>>,
+    notes: Notes,
+    look: u64,
+}
+
+/// A pod, and what it declares.
+struct Known {
+    pod: Arc<Pod>,
+    /// None: it's no session.
+    declared: Option<Declared>,
+}
+
+/// Changes that come together are one: a pod's start alone is several.
+const QUIET: Duration = Duration::from_millis(10);
+const LONGEST_UNREST: Duration = Duration::from_millis(50);
+
+// === impl Source ===
+
+impl Source {
+    pub fn new(
+        config: config::Pods,
+        gateway: Gateway,
+        events: mpsc::Receiver<PodEvent>,
+        reports: mpsc::Sender<Report>,
+    ) -> (Self, watch::Receiver<Observed>) {
+        let (observed, observations) = watch::channel(Observed::default());
+        let source = Self { config, gateway, events, reports, observed, pods: None, notes: Notes::default(), look: 0 };
+        (source, observations)
+    }
+
+    /// Runs until nobody reads the reports any more.
+    pub async fn run(mut self) {
+        while let Some(event) = self.events.recv().await {
+            let outcome = match self.take_all(event).await {
+                Some(error) => Err(error),
+                None => Ok(self.found()),
+            };
+            let report = Report { look: self.look, ..Report::new(SourceKind::Kubernetes, outcome) };
+            if self.reports.send(report).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes an event and those that follow at its heels. Answers the failure that was the last word.
+    async fn take_all(&mut self, first: PodEvent) -> Option<String> {
+        let mut failure = self.take(first);
+        let end = Instant::now() + LONGEST_UNREST;
+        while let Ok(Some(event)) = timeout_at(end.min(Instant::now() + QUIET), self.events.recv()).await {
+            failure = self.take(event);
+        }
+        failure
+    }
+
+    fn take(&mut self, event: PodEvent) -> Option<String> {
+        match event {
+            PodEvent::Listed(pods) => {
+                let mut before = self.pods.take().unwrap_or_default();
+                let pods = pods.into_iter().map(|pod| (pod.name.clone(), self.know(before.remove(&pod.name), pod)));
+                self.pods = Some(pods.collect());
+            }
+            PodEvent::Applied(pod) => {
+                let before = self.pods.as_mut().and_then(|pods| pods.remove(&pod.name));
+                let known = self.know(before, pod);
+                self.pods.get_or_insert_default().insert(known.pod.name.clone(), known);
+            }
+            PodEvent::Gone(name) => drop(self.pods.as_mut().and_then(|pods| pods.remove(&name))),
+            PodEvent::Failed(error) => return Some(error),
+        }
+        None
+    }
+
+    fn know(&self, before: Option<Known>, pod: Pod) -> Known {
+        match before {
+            Some(known) if *known.pod == pod => known,
+            _ => {
+                let declared = if self.config.annotated { declared(&pod, &self.gateway) } else { None };
+                Known { pod: Arc::new(pod), declared }
+            }
+        }
+    }
+
+    fn found(&mut self) -> Found {
+        let pods = || self.pods.iter().flat_map(BTreeMap::values);
+        // Of several pods that want to be one session it's the oldest: a newcomer takes nothing away from it.
+        let mut sessions: HashMap<&SessionId, (&Known, &Declared)> = HashMap::new();
+        let mut found = Found::default();
+        for known in pods() {
+            let Some(declared) = &known.declared else { continue };
+            found.rejected.extend_from_slice(&declared.rejected);
+            let Some(session) = &declared.session else { continue };
+            let age = |known: &Known| (known.pod.created.clone(), known.pod.name.clone());
+            match sessions.get_mut(session) {
+                Some((holder, _)) => {
+                    let other = if age(known) < age(holder) { std::mem::replace(holder, known) } else { known };
+                    found.rejected.push(second(session, &other.pod));
+                }
+                None => drop(sessions.insert(session, (known, declared))),
+            }
+        }
+        let mut observed = HashMap::with_capacity(sessions.len());
+        for known in pods() {
+            let Some(session) = known.declared.as_ref().and_then(|declared| declared.session.as_ref()) else { continue };
+            let Some((_, declared)) = sessions.get(session).filter(|(holder, _)| Arc::ptr_eq(&holder.pod, &known.pod)) else {
+                continue;
+            };
+            found.candidates.extend_from_slice(&declared.candidates);
+            found.claims.extend(declared.claims.iter().cloned());
+            observed.insert(session.clone(), Arc::clone(&known.pod));
+        }
+        let sessions = observed.iter().map(|(session, pod)| (session, &**pod));
+        found.pods = Some(Arc::new(self.notes.book(pods().map(|known| &*known.pod), sessions, self.config.agent)));
+        self.look += 1;
+        self.observed.send_replace(Observed { look: self.look, pods: Arc::new(observed) });
+        found
+    }
+}
+
+fn second(session: &SessionId, pod: &Pod) -> Rejection {
+    let reason = format!("pod {} wants to be a session that an older pod is", pod.name);
+    Rejection { session: session.to_string(), endpoint: String::new(), reason }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+use std::net::IpAddr;
+
+use super::*;
+use crate::{
+    discovery::leases::record::Record,
+    domain::{Candidate, EndpointId, EndpointName, Protocol, Timestamp},
+    kubernetes::pods::Life,
+};
+
+fn gateway() -> Gateway {
+    Gateway { name: "gate".into(), records: Arc::new(Records::new("gate", b"secret")) }
+}
+
+/// A running pod at 10.0.0.`last`.
+fn pod(name: &str, last: u8, annotations: &[(&str, &str)]) -> Pod {
+    Pod {
+        name: name.into(),
+        uid: format!("uid-{name}"),
+        created: "2026-01-01T00:00:00Z".into(),
+        life: Life::Running,
+        addresses: vec![[10, 0, 0, last].into()],
+        annotations: annotations.iter().map(|(name, value)| (format!("wicketgate.io/{name}"), (*value).to_owned())).collect(),
+        ..Pod::default()
+    }
+}
+
+fn labelled(mut pod: Pod, labels: &[(&str, &str)]) -> Pod {
+    pod.labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    pod
+}
+
+fn one(pod: &Pod) -> Declared {
+    declared(pod, &gateway()).unwrap()
+}
+
+fn reasons(declared: &Declared) -> Vec<&str> {
+    declared.rejected.iter().map(|rejection| rejection.reason.as_str()).collect()
+}
+
+#[test]
+fn annotations_become_a_session_with_its_endpoints() {
+    let list = "[{port: 8888, upstream_path: keep}, {name: ssh, protocol: tcp, port: 22}]";
+    let pod = pod(
+        "nb-0",
+        7,
+        &[("endpoints", list), ("owner", "ada"), ("groups", "ml, ops"), ("name", "Ada's"), ("label.site", "berlin")],
+    );
+    let declared = one(&pod);
+    assert_eq!(reasons(&declared), [""; 0]);
+    let [http, ssh] = declared.candidates.as_slice() else { panic!("{declared:?}") };
+    assert_eq!((http.id.segment().as_str(), http.host.as_str(), http.port), ("nb-0", "10.0.0.7", 8888));
+    assert_eq!((ssh.id.segment().as_str(), ssh.protocol, ssh.port), ("nb-0.ssh", Protocol::Tcp, 22));
+    let attribute = |name: &str| http.attributes.values(name).iter().map(AsRef::as_ref).collect::<Vec<&str>>();
+    for (name, expected) in [
+        ("source", &["kubernetes"][..]),
+        ("owner", &["ada"]),
+        ("session.name", &["Ada's"]),
+        ("session.created", &["2026-01-01T00:00:00Z"]),
+        ("label.group", &["ml", "ops"]),
+        ("label.site", &["berlin"]),
+    ] {
+        assert_eq!(attribute(name), expected, "{name}");
+    }
+    let short = super::tests::pod("nb-1", 8, &[("port", "8000"), ("session", "lab")]);
+    assert_eq!(one(&short).candidates[0].id.segment(), "lab");
+}
+
+#[test]
+fn what_cannot_be_a_session_says_why() {
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        (&[("port", "none")], "pod p: wicketgate.io/endpoints or wicketgate.io/port: "),
+        (&[("port", "0")], "pod p: port: found `0`, expected 1 to 65535"),
+        (&[("port", "80"), ("endpoints", "[{port: 80}]")], "pod p: found both"),
+        (&[("endpoints", "[]")], "pod p: wicketgate.io/endpoints: found 0 endpoints"),
+        (&[("endpoints", "[{port: 80, address: 10.0.0.9}]")], "pod p: address: found one, expected none"),
+        (&[("endpoints", "[{port: 80, prot: tcp}]")], "pod p: wicketgate.io/endpoints or wicketgate.io/port: "),
+        (&[("endpoints", "[{port: 80}, {port: 81}]")], "pod p has another endpoint of this name"),
+        (&[("port", "80"), ("session", "a/b")], "pod p: found `a/b`"),
+        (&[("port", "80"), ("onwer", "ada")], "pod p has the unknown annotation wicketgate.io/onwer"),
+    ];
+    for (annotations, expected) in cases {
+        let declared = one(&pod("p", 1, annotations));
+        assert!(reasons(&declared).iter().any(|reason| reason.starts_with(expected)), "{annotations:?}: {declared:?}");
+    }
+    let long = format!("[{{port: 80, name: {}}}]", "n".repeat(47));
+    assert!(reasons(&one(&pod("p", 1, &[("endpoints", &long)])))[0].contains("expected at most 46"));
+    let starting = Pod { life: Life::Starting, ..pod("p", 1, &[("port", "80")]) };
+    assert_eq!(reasons(&one(&starting)), ["pod p isn't running yet"]);
+}
+
+#[test]
+fn a_pod_without_annotations_or_for_another_gateway_or_that_ended_is_no_session() {
+    for pod in [
+        pod("p", 1, &[]),
+        pod("p", 1, &[("owner", "ada")]),
+        pod("p", 1, &[("port", "80"), ("gateway", "other")]),
+        Pod { life: Life::Ended, ..pod("p", 1, &[("port", "80")]) },
+    ] {
+        assert!(declared(&pod, &gateway()).is_none(), "{pod:?}");
+    }
+    assert!(declared(&pod("p", 1, &[("port", "80"), ("gateway", "gate")]), &gateway()).is_some());
+}
+
+#[test]
+fn only_this_gateways_own_record_is_a_claim_to_a_port() {
+    let id = EndpointId { session: SessionId::parse("p").unwrap(), name: EndpointName::parse("ssh").unwrap() };
+    let record = Record { port: 30_007, since: Timestamp(5), host: "-".into(), upstream_port: 22 };
+    let claims = |records: &Records| {
+        let json = serde_json::json!({ "ssh": records.write(&id, &record) }).to_string();
+        one(&pod("p", 1, &[("endpoints", "[{name: ssh, protocol: tcp, port: 22}]"), ("leases", &json)])).claims
+    };
+    assert_eq!(claims(&gateway().records)[0].1.port, 30_007);
+    assert!(claims(&Records::new("gate", b"forged")).is_empty() && claims(&Records::new("other", b"secret")).is_empty());
+    assert!(one(&pod("p", 1, &[("port", "80"), ("leases", "{")])).claims.is_empty());
+}
+
+/// A source that was told of these pods.
+struct Told {
+    events: mpsc::Sender<PodEvent>,
+    reports: mpsc::Receiver<Report>,
+    observed: watch::Receiver<Observed>,
+}
+
+impl Told {
+    fn start() -> Self {
+        let (events, receiver) = mpsc::channel(64);
+        let (sender, reports) = mpsc::channel(1);
+        let (source, observed) = Source::new(config::Pods::default(), gateway(), receiver, sender);
+        tokio::spawn(source.run());
+        Self { events, reports, observed }
+    }
+
+    async fn after(&mut self, event: PodEvent) -> Report {
+        self.events.send(event).await.unwrap();
+        self.reports.recv().await.unwrap()
+    }
+
+    async fn sessions(&mut self, event: PodEvent) -> Vec<(String, String)> {
+        let found = self.after(event).await.outcome.unwrap();
+        found.candidates.iter().map(|candidate| (candidate.id.segment(), candidate.host.clone())).collect()
+    }
+}
+
+#[tokio::test]
+async fn changes_of_pods_change_what_is_found_and_a_failure_says_so() {
+    let mut told = Told::start();
+    let named = |name: &str, last: u8| (name.to_owned(), format!("10.0.0.{last}"));
+    let listed = vec![pod("a", 1, &[("port", "80")]), pod("b", 2, &[("port", "80")]), pod("other", 3, &[])];
+    assert_eq!(told.sessions(PodEvent::Listed(listed)).await, [named("a", 1), named("b", 2)]);
+    assert_eq!(told.sessions(PodEvent::Applied(pod("b", 9, &[("port", "80")]))).await, [named("a", 1), named("b", 9)]);
+    assert_eq!(told.after(PodEvent::Failed("403".into())).await.outcome, Err("403".into()));
+    assert_eq!(told.sessions(PodEvent::Gone("a".into())).await, [named("b", 9)]);
+    let seen = told.observed.borrow().clone();
+    assert_eq!((seen.look, seen.pods.len()), (3, 1));
+    assert_eq!(
+        told.sessions(PodEvent::Listed(vec![pod("c", 4, &[("port", "80")])])).await,
+        [named("c", 4)],
+        "a listing is all there is"
+    );
+}
+
+#[tokio::test]
+async fn of_two_pods_that_want_to_be_one_session_the_older_one_is() {
+    let mut told = Told::start();
+    let of =
+        |name: &str, last, created: &str| Pod { created: created.into(), ..pod(name, last, &[("port", "80"), ("session", "app")]) };
+    let (old, new) = (of("app-z", 1, "2026-01-01T00:00:00Z"), of("app-a", 2, "2026-01-02T00:00:00Z"));
+    let report = told.after(PodEvent::Listed(vec![new.clone(), old.clone()])).await.outcome.unwrap();
+    assert_eq!((report.candidates.len(), report.candidates[0].host.as_str()), (1, "10.0.0.1"));
+    assert!(report.rejected[0].reason.starts_with("pod app-a wants"), "{:?}", report.rejected);
+    let ended = Pod { life: Life::Ended, ..old };
+    assert_eq!(
+        told.sessions(PodEvent::Applied(ended)).await,
+        [("app".to_owned(), "10.0.0.2".to_owned())],
+        "its successor takes over"
+    );
+}
+
+/// What the book says of a task's declared address, after each of these lists of pods.
+fn standings(lists: &[&[Pod]], task: &str, declared: u8, machine: Option<&str>) -> Vec<Standing> {
+    let mut notes = Notes::default();
+    let address: IpAddr = [10, 0, 0, declared].into();
+    let mut candidate: Candidate = Arc::unwrap_or_clone(one(&pod(task, declared, &[("port", "80")])).candidates.remove(0));
+    candidate.source = SourceKind::Clearml;
+    candidate.machine = machine.map(str::to_owned);
+    lists.iter().map(|pods| notes.book(pods.iter(), std::iter::empty(), true).standing(&candidate, address)).collect()
+}
+
+fn own(last: u8) -> Standing {
+    Standing::Own([10, 0, 0, last].into())
+}
+
+#[test]
+fn a_tasks_pod_is_found_by_what_its_owner_cannot_write() {
+    let agent = ("CLEARML", "agent-1");
+    let by_label = labelled(pod("x", 1, &[]), &[agent, ("clearml-task-id", "t1")]);
+    let by_name = labelled(pod("clearml-id-t1", 1, &[]), &[agent]);
+    let by_job = labelled(pod("clearml-id-t1-abcde", 1, &[]), &[agent, ("job-name", "clearml-id-t1")]);
+    for pod in [by_label, by_name, by_job] {
+        assert_eq!(standings(&[std::slice::from_ref(&pod)], "t1", 1, None), [own(1)], "{pod:?}");
+        assert!(matches!(standings(&[&[pod]], "t1", 2, None)[0], Standing::Denied(Denial::Elsewhere { .. })));
+    }
+    let not_of_the_agent = pod("clearml-id-t1", 1, &[]);
+    assert!(matches!(standings(&[&[not_of_the_agent]], "t1", 1, None)[0], Standing::Denied(Denial::AnothersPod { .. })));
+}
+
+#[test]
+fn the_machines_name_leads_to_an_agents_pod_and_to_no_tasks_own() {
+    let agent = labelled(pod("agent-0", 1, &[]), &[("CLEARML", "agent-1")]);
+    let anothers = labelled(pod("clearml-id-t2", 2, &[]), &[("CLEARML", "agent-1")]);
+    let pods = [agent, anothers];
+    assert_eq!(standings(&[&pods], "t1", 1, Some("agent-0")), [own(1)]);
+    for (declared, machine) in [(1, None), (1, Some("nowhere")), (2, Some("clearml-id-t2"))] {
+        let standing = &standings(&[&pods], "t1", declared, machine)[0];
+        assert!(matches!(standing, Standing::Denied(Denial::AnothersPod { .. })), "{declared} {machine:?}: {standing:?}");
+    }
+    assert_eq!(standings(&[&pods], "t1", 9, None), [Standing::Unknown], "no pod has it: the networks decide");
+}
+
+#[test]
+fn a_replaced_pod_is_followed_and_an_ended_one_is_known() {
+    let running = |last| labelled(pod("clearml-id-t1", last, &[]), &[("CLEARML", "a")]);
+    let ended = Pod { life: Life::Ended, ..running(1) };
+    let steps: [&[Pod]; 4] = [&[running(1)], &[ended], &[running(5)], &[]];
+    let denied = |denial| Standing::Denied(denial);
+    assert_eq!(standings(&steps, "t1", 1, None), [own(1), denied(Denial::Ended), own(5), denied(Denial::Ended)]);
+    assert_eq!(standings(&[&[running(1)], &[]], "t1", 7, None)[1], Standing::Unknown, "it runs somewhere else by now");
+    let taken_over = [&[running(1)][..], &[labelled(pod("clearml-id-t2", 1, &[]), &[("CLEARML", "a")])]];
+    assert_eq!(standings(&taken_over, "t1", 1, None)[1], denied(Denial::Ended), "another pod has its address");
+}
+
+#[test]
+fn a_pod_on_its_machines_network_vouches_for_nothing() {
+    let pod = Pod { host_network: true, ..labelled(pod("clearml-id-t1", 1, &[]), &[("CLEARML", "a")]) };
+    assert_eq!(standings(&[&[pod]], "t1", 1, None), [Standing::Unknown]);
+}
+
+#[test]
+fn nothing_is_dialled_for_a_task_before_the_pods_are_known() {
+    let mut candidate = Arc::unwrap_or_clone(one(&pod("t1", 1, &[("port", "80")])).candidates.remove(0));
+    assert!(!Book::awaited().is_awaited_for(&candidate));
+    candidate.source = SourceKind::Clearml;
+    assert!(Book::awaited().is_awaited_for(&candidate) && !Book::default().is_awaited_for(&candidate));
+}

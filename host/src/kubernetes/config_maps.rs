@@ -1,0 +1,163 @@
+//! ConfigMaps with plugins, watched by name: a change is known in a second, where the mounted directory shows it after up to a
+//! minute or more (kubelet looks once per sync period and through a cache).
+//!
+//! `follow` is started by the wiring. What the files mean is `admission`'s business.
+
+use std::{collections::BTreeMap, pin::pin, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::{StreamExt, stream::select_all};
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{
+    Api, Resource,
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::{Cluster, WATCH_S};
+
+/// The files of all ConfigMaps together, by name, as a projected volume would show them.
+pub type Members = Arc<BTreeMap<String, Vec<u8>>>;
+
+/// What is known of the ConfigMaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// As they were last seen. None until all were looked at once, and when none of them is there.
+    pub members: Option<Members>,
+    /// Whether the watch works.
+    pub healthy: bool,
+}
+
+/// One ConfigMap's members; none while there's no such ConfigMap.
+type Content = Option<BTreeMap<String, Vec<u8>>>;
+
+enum Change {
+    Is(Content),
+    Failed(String),
+}
+
+/// Follows the ConfigMaps of these names until nobody listens any more.
+pub async fn follow(cluster: Cluster, names: Vec<String>, seen: watch::Sender<Seen>) {
+    let api: Api<Watched> = Api::namespaced(cluster.client, &cluster.namespace);
+    let streams = names.iter().enumerate().map(|(at, name)| Box::pin(one(api.clone(), name).map(move |change| (at, change))));
+    let mut changes = pin!(select_all(streams));
+    // Whether each was looked at, and what it had.
+    let mut known: Vec<(Result<(), String>, Content)> = vec![(Err("not looked at yet".into()), None); names.len()];
+    while let Some((at, change)) = changes.next().await {
+        let Some(one) = known.get_mut(at) else { continue };
+        match change {
+            Change::Is(content) => *one = (Ok(()), content),
+            Change::Failed(error) => {
+                if one.0.is_ok() || one.0.as_ref().is_err_and(|earlier| *earlier != error) {
+                    let config_map = names.get(at);
+                    tracing::warn!(config_map, error, "a ConfigMap of plugins can't be watched: the mounted directory counts");
+                }
+                one.0 = Err(error);
+            }
+        }
+        let healthy = known.iter().all(|(state, _)| state.is_ok());
+        let members = healthy.then(|| merge(&known));
+        let changed = |seen: &mut Seen| {
+            let new = Seen { members: members.unwrap_or_else(|| seen.members.clone()), healthy };
+            let news = *seen != new;
+            *seen = new;
+            news
+        };
+        seen.send_if_modified(changed);
+        if seen.is_closed() {
+            return;
+        }
+    }
+}
+
+/// What becomes of one ConfigMap.
+fn one(api: Api<Watched>, name: &str) -> impl futures_util::Stream<Item = Change> + use<> {
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_S);
+    let mut listed = None;
+    watcher(api, config).default_backoff().filter_map(move |event| {
+        let change = match event {
+            Ok(watcher::Event::Init) => {
+                listed = None;
+                None
+            }
+            Ok(watcher::Event::InitApply(map)) => {
+                listed = Some(map.members);
+                None
+            }
+            Ok(watcher::Event::InitDone) => Some(Change::Is(listed.take())),
+            Ok(watcher::Event::Apply(map)) => Some(Change::Is(Some(map.members))),
+            Ok(watcher::Event::Delete(_)) => Some(Change::Is(None)),
+            Err(error) => Some(Change::Failed(super::chain(&error))),
+        };
+        std::future::ready(change)
+    })
+}
+
+fn merge(known: &[(Result<(), String>, Content)]) -> Option<Members> {
+    let mut members = BTreeMap::new();
+    let contents = known.iter().filter_map(|(_, content)| content.as_ref());
+    for (name, content) in contents.flatten() {
+        members.insert(name.clone(), content.clone());
+    }
+    known.iter().any(|(_, content)| content.is_some()).then(|| Arc::new(members))
+}
+
+/// A ConfigMap as far as it's looked at.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Raw")]
+struct Watched {
+    metadata: ObjectMeta,
+    members: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    data: BTreeMap<String, String>,
+    /// In base64.
+    #[serde(default)]
+    binary_data: BTreeMap<String, String>,
+}
+
+// === impl Watched ===
+
+impl From<Raw> for Watched {
+    fn from(raw: Raw) -> Self {
+        let text = raw.data.into_iter().map(|(name, text)| (name, text.into_bytes()));
+        // The server takes nothing but base64 there.
+        let binary = raw.binary_data.into_iter().map(|(name, text)| (name, STANDARD.decode(text).unwrap_or_default()));
+        Self { metadata: raw.metadata, members: text.chain(binary).collect() }
+    }
+}
+
+impl Resource for Watched {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> std::borrow::Cow<'_, str> {
+        "ConfigMap".into()
+    }
+
+    fn group((): &()) -> std::borrow::Cow<'_, str> {
+        "".into()
+    }
+
+    fn version((): &()) -> std::borrow::Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> std::borrow::Cow<'_, str> {
+        "configmaps".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}

@@ -1,0 +1,116 @@
+//! The cluster for the rooms that use it: pods as a source, the election, ConfigMaps.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::gauge::ConstGauge,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    config::{self, Config},
+    discovery::{
+        self, Assembled, Records, Report,
+        pods::{Gateway, Publisher, Source},
+    },
+    kubernetes::{
+        Cluster, Error, config_maps,
+        election::{Election, Leader},
+        pods,
+    },
+    shutdown::Shutdown,
+};
+
+/// One cluster, and one namespace of it.
+pub struct Kubernetes {
+    cluster: Cluster,
+    config: config::Kubernetes,
+}
+
+/// Whether this replica leads, as a metric.
+#[derive(Debug)]
+pub struct LeaderMetric(pub Leader);
+
+/// Changes of pods that the source hasn't looked at yet.
+const WAITING_EVENTS: usize = 256;
+/// For giving the Lease back at the end.
+const RELEASE: Duration = Duration::from_secs(6);
+
+// === impl Kubernetes ===
+
+impl Kubernetes {
+    /// None where nothing of Kubernetes is configured. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// Neither a service account nor a kubeconfig can be read.
+    pub async fn connect(config: &Config) -> Result<Option<Self>, Error> {
+        let Some(kubernetes) = &config.kubernetes else { return Ok(None) };
+        let cluster = Cluster::connect(kubernetes, &config.name).await?;
+        tracing::info!(namespace = cluster.namespace(), identity = cluster.identity(), "in a cluster");
+        Ok(Some(Self { cluster, config: kubernetes.clone() }))
+    }
+
+    pub fn server(&self) -> (&str, u16) {
+        self.cluster.server()
+    }
+
+    pub fn looks_at_pods(&self) -> bool {
+        self.config.pods.agent || self.config.pods.annotated
+    }
+
+    /// Stands for election from now on, until the end.
+    pub fn elect(&self, gateway: &str, stop: Shutdown) -> (Leader, JoinHandle<()>) {
+        let (election, leader) = Election::new(&self.cluster, &self.config.election, gateway);
+        (leader, tokio::task::spawn_local(election.run(stop)))
+    }
+
+    /// Starts looking at pods, and writing to those that are sessions.
+    pub fn start(
+        &self,
+        config: &Config,
+        records: Arc<Records>,
+        reports: mpsc::Sender<Report>,
+        assembled: watch::Receiver<Assembled>,
+        metrics: discovery::Metrics,
+        leader: Leader,
+    ) {
+        let (told, events) = mpsc::channel(WAITING_EVENTS);
+        tokio::task::spawn_local(pods::follow(self.cluster.clone(), told));
+        let gateway = Gateway { name: config.name.clone(), records: Arc::clone(&records) };
+        let (source, observed) = Source::new(self.config.pods.clone(), gateway, events, reports);
+        tokio::task::spawn_local(source.run());
+        if self.config.pods.annotated {
+            let publisher = Publisher::new(self.cluster.clone(), config, records, metrics);
+            tokio::task::spawn_local(publisher.run(assembled, observed, leader));
+        }
+    }
+
+    /// Starts watching the ConfigMaps of plugins.
+    pub fn follow_config_maps(&self, names: &[String]) -> watch::Receiver<config_maps::Seen> {
+        let (seen, changes) = watch::channel(config_maps::Seen::default());
+        tokio::task::spawn_local(config_maps::follow(self.cluster.clone(), names.to_vec(), seen));
+        changes
+    }
+}
+
+/// Waits until the Lease was given back, if it was this replica's.
+pub async fn end(election: JoinHandle<()>) {
+    // It has a deadline of its own.
+    let _ = tokio::time::timeout(RELEASE, election).await;
+}
+
+// === impl LeaderMetric ===
+
+impl Collector for LeaderMetric {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let leads = ConstGauge::new(i64::from(self.0.leads()));
+        let help = "1 on the replica that publishes addresses and leases ports";
+        let metric = encoder.encode_descriptor("leader", help, None, leads.metric_type())?;
+        leads.encode(metric)
+    }
+}
