@@ -12,7 +12,7 @@ use serde_json::json;
 
 use build::{Entry, Image};
 
-/// Compressed, as it's fetched: three times what it is now would be a mistake.
+/// Compressed, as it's fetched: twice what it is now would be a mistake.
 const LARGEST_BYTES: u64 = 32 * 1024 * 1024;
 
 #[tokio::test]
