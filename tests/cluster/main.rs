@@ -1,0 +1,7 @@
+//! The tests on a real cluster: etcd, kube-apiserver, Helm, and the gateway as a process. One binary, one server for all of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod server;
+mod volume;
+mod wires;
