@@ -1,6 +1,6 @@
 //! Hosts of their own on this machine, and the ways between them and the API server.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use serde_json::json;
 use tokio::{process::Command, time::timeout};
@@ -47,7 +47,7 @@ async fn a_host_reaches_the_api_server_with_the_token_of_an_account() {
     output(list(), PATIENCE).await;
 
     relay.set(Way::Stuck);
-    let mut asked = list().kill_on_drop(true).spawn().unwrap();
+    let mut asked = list().stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     assert!(timeout(Duration::from_secs(1), asked.wait()).await.is_err(), "an answer through a way that is stuck");
     relay.set(Way::Open);
     assert!(timeout(PATIENCE, asked.wait()).await.unwrap().unwrap().success());
@@ -59,7 +59,7 @@ async fn gateways_on_several_hosts_serve_the_same_upstream() {
     let network = Network::new();
     let upstream = Upstream::start_at(network.server());
     let sessions = format!(
-        "sessions: [{{id: one, endpoints: [{{address: {}, port: {}}}]}}]\n",
+        "sessions: [{{id: one, access: public, endpoints: [{{address: {}, port: {}}}]}}]\n",
         upstream.address().ip(),
         upstream.address().port()
     );

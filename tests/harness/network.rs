@@ -57,8 +57,12 @@ impl Network {
             // Deleting a bridge leaves its ports: they go with the namespaces of their other ends.
             let gone = "for host in $(ip netns list | sed -n \"s/^\\($1-[0-9]*\\).*/\\1/p\"); do ip netns delete $host; done; \
                         ip link delete $1";
-            let network =
-                Self { number, servers: AtomicU8::new(HERE), hosts: AtomicU8::new(FIRST_HOST), _afterwards: Afterwards::run(gone, &[&bridge]) };
+            let network = Self {
+                number,
+                servers: AtomicU8::new(HERE),
+                hosts: AtomicU8::new(FIRST_HOST),
+                _afterwards: Afterwards::run(gone, &[&bridge]),
+            };
             must(&["address", "add", &format!("{}/24", address(number, HERE)), "dev", &bridge]);
             must(&["link", "set", &bridge, "up"]);
             return network;

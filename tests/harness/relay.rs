@@ -1,8 +1,6 @@
 //! A way to a server that a test can break: what comes in at one address goes to another, until it's cut or hangs.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
