@@ -50,11 +50,21 @@ securityContext:
 {{- add (int .shutdown.delay) (int .shutdown.drain) 5 -}}
 {{- end }}
 
-{{/* Over what a gateway reads at its start: configuration, authorities, secrets of the values. Not the generated ones: they stay. */}}
+{{/*
+Over what a gateway reads at its start: configuration, authorities, secrets of the values. Not the generated ones: they stay.
+Called with `list <root> <settings>`.
+*/}}
 {{- define "wicketgate.checksum" -}}
-{{- $clearml := pick (.Values.clearml | default dict) "apiKey" "apiSecret" "apiServerKey" "apiServerSecret" "jwksKey" -}}
-{{- $secret := pick (.Values.secret | default dict) "loginSecret" "adminToken" -}}
-{{- list .Values.config .Values.customCertificates $clearml $secret | toJson | sha256sum -}}
+{{- $values := (index . 0).Values -}}
+{{- $certificates := $values.customCertificates | default dict -}}
+{{- list
+  ($values.config | default dict)
+  ($certificates.overrideCaCertificatesCrt | default "")
+  ($certificates.extraCerts | default list)
+  (index . 1).clearml.inValues
+  (($values.secret).loginSecret | default "")
+  (($values.secret).adminToken | default "")
+| toJson | sha256sum -}}
 {{- end }}
 
 {{- define "wicketgate.scheduling" -}}

@@ -4,9 +4,10 @@ Rules between values. Each fails with one sentence: which value, what was found,
 */}}
 
 {{/*
-Ports of one Service. Its ports travel as JSON in the annotation of `kubectl apply`, and all annotations of an object may have
-262144 bytes together (TotalAnnotationSizeLimitB in k8s.io/apimachinery): at 88 bytes a port that's the 2768 node ports that a
-cluster has by default, and little more. EndpointSlices take 20000 ports since Kubernetes 1.21 (kubernetes/kubernetes#99795).
+Ports of one Service: as many as a cluster has node ports by default. What comes first beyond that is the annotation of
+`kubectl apply`, in which a Service's ports travel as JSON: 194 kB for these, and all annotations of an object may have 262144 bytes
+(TotalAnnotationSizeLimitB in k8s.io/apimachinery). The API server takes 10000 and not 18000 (measured with Kubernetes 1.36: 2 MiB
+for a message to etcd); EndpointSlices take 20000 since Kubernetes 1.21 (kubernetes/kubernetes#99795).
 */}}
 {{- define "wicketgate.mostPorts" -}}2768{{- end }}
 
@@ -111,15 +112,27 @@ cluster has by default, and little more. EndpointSlices take 20000 ports since K
 {{- if or (lt $start 0) (gt $end 65535) -}}
 {{- fail (printf "streamSession.portRange is %d to %d: expected ports from 1 to 65535" $start $end) -}}
 {{- end -}}
+{{- range $tcp.static -}}
+{{- if and (ge (int .) $start) (le (int .) $end) -}}
+{{- fail (printf "streamSession.portRange holds %d of config.tcp.static_ports: expected ports of their own" (int .)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $port := $it.ports -}}
+{{- if and (ge (int $port) $start) (le (int $port) $end) -}}
+{{- fail (printf "streamSession.portRange is %d to %d, which holds the gateway's own %s port %d: expected other ports" $start $end $name (int $port)) -}}
+{{- end -}}
+{{- end -}}
 {{- $count := len $tcp.static -}}
 {{- if $start -}}{{- $count = add $count (sub $end $start) 1 | int -}}{{- end -}}
 {{- $most := include "wicketgate.mostPorts" . | int -}}
 {{- if gt $count $most -}}
 {{- fail (printf "streamSession.portRange makes %d ports: expected at most %d, which is what one Service can have" $count $most) -}}
 {{- end -}}
-{{- range $name, $port := $it.ports -}}
-{{- if and (ge (int $port) $start) (le (int $port) $end) -}}
-{{- fail (printf "streamSession.portRange is %d to %d, which holds the gateway's own %s port %d: expected other ports" $start $end $name (int $port)) -}}
+{{- range $section := list "http" "admin" "tls" -}}
+{{- with (get $it.config $section | default dict).listen -}}
+{{- if regexMatch "^(127[.]|[[]::1[]])" . -}}
+{{- fail (printf "config.%s.listen is %q: expected an address that kubelets and Prometheus reach, such as 0.0.0.0:%s" $section . (splitList ":" . | last)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $ports := values $it.ports -}}
@@ -145,8 +158,9 @@ cluster has by default, and little more. EndpointSlices take 20000 ports since K
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $key := list "nodePort" "httpsNodePort" -}}
-{{- with get ($root.Values.service | default dict) $key | default 0 | int -}}
+{{- range $name, $port := include "wicketgate.httpNodePorts" . | fromJson -}}
+{{- $key := eq $name "http" | ternary "nodePort" "httpsNodePort" -}}
+{{- with int $port -}}
 {{- if or (lt . $first) (gt . $last) -}}
 {{- fail (printf "service.%s is %d: %s" $key . $expected) -}}
 {{- end -}}
@@ -169,7 +183,7 @@ cluster has by default, and little more. EndpointSlices take 20000 ports since K
 {{- if hasSuffix ".wasm" $name -}}
 {{- $base64 := regexReplaceAll "\\s" (toString $text) "" -}}
 {{- if not (regexMatch "^AGFzb[A-Za-z0-9+/]+={0,2}$" $base64) -}}
-{{- fail (printf "plugins.files.%s isn't a component in base64: expected what `base64 -w0 %s` prints" $name $name) -}}
+{{- fail (printf "plugins.files.%s isn't a component in base64: expected what `base64 <%s` prints" $name $name) -}}
 {{- end -}}
 {{- $bytes = add $bytes (len (b64dec $base64)) -}}
 {{- else -}}
