@@ -4,7 +4,7 @@
 CARGO ?= cargo
 BIN := $(or $(CARGO_TARGET_DIR),target)/release/wicketgate
 
-.PHONY: demo test bench lint build toolchain clean
+.PHONY: demo test test-cluster bench lint build toolchain clean
 
 build: toolchain
 	$(CARGO) build --release --locked --workspace
@@ -20,6 +20,10 @@ demo: build
 test: build
 	@tests/run
 
+# What needs a real cluster: Helm, kube-apiserver and etcd, which are built once. Apart, for that takes minutes.
+test-cluster: build
+	@tests/cluster/run
+
 # A request through the gateway beside nginx, TCP beside HAProxy, then single decisions.
 bench: build
 	@tests/bench/run
@@ -29,6 +33,7 @@ bench: build
 lint: toolchain
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --workspace --test cluster -- -D warnings
 
 clean:
 	$(CARGO) clean

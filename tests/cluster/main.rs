@@ -1,5 +1,10 @@
-//! The tests that need more than a machine usually has: the servers of a cluster, and what makes and runs images. One binary.
+//! The tests on a real cluster (etcd, kube-apiserver, Helm, and the gateway as a process), and those that make and start the image.
+//! One binary, one server for all of it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod chart;
 mod image;
+mod server;
+mod volume;
+mod wires;

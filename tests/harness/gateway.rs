@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -10,10 +11,12 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Client, PATIENCE, eventually, free_port};
+use crate::{Client, Host, PATIENCE, eventually, free_port};
 
 /// In the gateway's directory.
 const CONFIG: &str = "wicketgate.yaml";
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A running gateway. It's killed when this is dropped.
 pub struct Gateway {
@@ -23,6 +26,8 @@ pub struct Gateway {
     pub admin: String,
     process: Child,
     log: Arc<Mutex<Vec<String>>>,
+    /// Before the program's name: what it's run by, if it isn't run as it is.
+    prefix: Vec<String>,
     /// Holds the configuration; tests may put more into it.
     pub directory: TempDir,
 }
@@ -31,36 +36,51 @@ impl Gateway {
     /// Starts a gateway and waits until it's ready. `config` is added to what every test needs: listeners on free ports of
     /// loopback. It may use `{port}` for the gateway's port and `{directory}` for a directory of its own.
     pub async fn start(config: &str) -> Self {
-        let mut gateway = Self::spawn(config, None);
+        let mut gateway = Self::spawn(config, LOOPBACK, Vec::new());
         gateway.is_ready().await;
+        gateway
+    }
+
+    /// The same in a network namespace: it listens on the host's address, where this machine reaches it. `{address}` is that.
+    pub async fn start_on(host: &Host, config: &str) -> Self {
+        let mut gateway = Self::spawn(config, host.address, host.prefix());
+        gateway.is_ready().await;
+        gateway
+    }
+
+    /// The same, without waiting for more than the admin listener.
+    pub async fn start_unready_on(host: &Host, config: &str) -> Self {
+        let mut gateway = Self::spawn(config, host.address, host.prefix());
+        gateway.answers().await;
         gateway
     }
 
     /// The same, with no more descriptors than this.
     pub async fn start_with_descriptors(config: &str, descriptors: u32) -> Self {
-        let mut gateway = Self::spawn(config, Some(descriptors));
+        let limit = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        let mut gateway = Self::spawn(config, LOOPBACK, vec!["sh".into(), "-c".into(), limit]);
         gateway.is_ready().await;
         gateway
     }
 
     /// The same, without waiting for more than the admin listener: for tests of a gateway that isn't ready.
     pub async fn start_unready(config: &str) -> Self {
-        let mut gateway = Self::spawn(config, None);
-        let url = format!("{}/healthz", gateway.admin);
-        gateway.wait(&url).await;
+        let mut gateway = Self::spawn(config, LOOPBACK, Vec::new());
+        gateway.answers().await;
         gateway
     }
 
-    fn spawn(config: &str, descriptors: Option<u32>) -> Self {
+    fn spawn(config: &str, address: IpAddr, prefix: Vec<String>) -> Self {
         let (port, admin) = (free_port(), free_port());
         let directory = tempfile::tempdir().unwrap();
         let own = config.replace("{port}", &port.to_string()).replace("{directory}", directory.path().to_str().unwrap());
+        let own = own.replace("{address}", &address.to_string());
         let has = |section: &str| own.lines().any(|line| line.starts_with(section));
         let mut text = String::new();
         for (section, default) in [
-            ("public_url:", format!("public_url: http://127.0.0.1:{port}\n")),
-            ("http:", format!("http: {{listen: '127.0.0.1:{port}', workers: 2}}\n")),
-            ("admin:", format!("admin: {{listen: '127.0.0.1:{admin}'}}\n")),
+            ("public_url:", format!("public_url: http://{address}:{port}\n")),
+            ("http:", format!("http: {{listen: '{address}:{port}', workers: 2}}\n")),
+            ("admin:", format!("admin: {{listen: '{address}:{admin}'}}\n")),
             ("log:", "log: {level: 'info,wicketgate=debug', access: true}\n".to_owned()),
         ] {
             if !has(section) {
@@ -69,8 +89,9 @@ impl Gateway {
         }
         std::fs::write(directory.path().join(CONFIG), text + &own).unwrap();
         let log = Arc::default();
-        let process = launch(directory.path(), descriptors, &log);
-        Self { url: format!("http://127.0.0.1:{port}"), port, admin: format!("http://127.0.0.1:{admin}"), process, log, directory }
+        let process = launch(directory.path(), &prefix, &log);
+        let [url, admin] = [port, admin].map(|port| format!("http://{address}:{port}"));
+        Self { url, port, admin, process, log, prefix, directory }
     }
 
     /// Kills the gateway without a word.
@@ -82,7 +103,7 @@ impl Gateway {
     /// Starts it again after its end: the same configuration, ports and directory, and waits until it's ready.
     pub async fn start_again(&mut self) {
         assert!(self.process.try_wait().unwrap().is_some(), "it's still running");
-        self.process = launch(self.directory.path(), None, &self.log);
+        self.process = launch(self.directory.path(), &self.prefix, &self.log);
         self.is_ready().await;
     }
 
@@ -97,8 +118,14 @@ impl Gateway {
         eventually("the gateway's end", async || self.process.try_wait().unwrap()).await
     }
 
-    async fn is_ready(&mut self) {
+    /// Waits until it's ready.
+    pub async fn is_ready(&mut self) {
         let url = format!("{}/readyz", self.admin);
+        self.wait(&url).await;
+    }
+
+    async fn answers(&mut self) {
+        let url = format!("{}/healthz", self.admin);
         self.wait(&url).await;
     }
 
@@ -164,14 +191,15 @@ impl Drop for Gateway {
     }
 }
 
-/// Starts the configuration in a directory; what it says goes behind what is in the log.
-fn launch(directory: &Path, descriptors: Option<u32>, log: &Arc<Mutex<Vec<String>>>) -> Child {
-    let mut command = match descriptors {
-        None => Command::new(binary()),
-        Some(limit) => {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(binary());
-            shell
+/// Starts the configuration in a directory; what it says goes behind what is in the log. Whatever stands before the program's
+/// name must hand its process over to it.
+fn launch(directory: &Path, prefix: &[String], log: &Arc<Mutex<Vec<String>>>) -> Child {
+    let mut command = match prefix {
+        [] => Command::new(binary()),
+        [first, further @ ..] => {
+            let mut command = Command::new(first);
+            command.args(further).arg(binary());
+            command
         }
     };
     command.args(["run", "--config"]).arg(directory.join(CONFIG)).env_remove("CLEARML_API_HOST");

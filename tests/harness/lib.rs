@@ -1,5 +1,5 @@
 //! What integration tests share: a fake of the ClearML API server, upstreams that behave and misbehave, real programs as peers,
-//! directories as the kubelet mounts them, and the real gateway as a process. It doesn't know the gateway's crate.
+//! directories as the kubelet mounts them, a real cluster, and the real gateway as a process. It doesn't know the gateway's crate.
 
 // Whatever goes wrong here fails the test that called it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -9,11 +9,15 @@ pub mod cache;
 pub mod certificates;
 pub mod clearml;
 pub mod client;
+pub mod cluster;
 pub mod gateway;
+pub mod life;
 pub mod mount;
+pub mod network;
 pub mod ports;
 pub mod programs;
 pub mod python;
+pub mod relay;
 pub mod server;
 pub mod tcp;
 pub mod tls;
@@ -24,10 +28,13 @@ pub use browser::Browser;
 pub use certificates::Certificate;
 pub use clearml::Clearml;
 pub use client::{Client, Reply};
+pub use cluster::Cluster;
 pub use gateway::Gateway;
 pub use mount::ConfigMap;
+pub use network::{Host, Network};
 pub use ports::PortRange;
 pub use programs::{OpenSsh, Redis};
+pub use relay::{Relay, Way};
 pub use tcp::{Listener, greeting, speaker};
 pub use tls::{Authority, Pair, TlsClient};
 pub use upstream::Upstream;

@@ -1,23 +1,31 @@
-//! A directory as the kubelet mounts a ConfigMap: each file is a symlink through `..data`, which leads to a directory with a
-//! time in its name. A change is a new directory and one rename of `..data`.
+//! A directory as the kubelet mounts a ConfigMap: all files change at once, by the name of `..data`. What stands here is held
+//! against the kubelet's own code by the cluster tests.
 
 use std::{
-    fs,
-    os::unix::fs::symlink,
+    collections::BTreeSet,
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use tempfile::TempDir;
 
+use crate::programs::need;
+
+/// Of the files, where a volume says nothing else.
+const MODE: u32 = 0o644;
+
 /// Removed when it's dropped.
 pub struct ConfigMap {
     directory: TempDir,
-    version: u32,
 }
 
 impl ConfigMap {
     pub fn new<C: AsRef<[u8]>>(files: &[(&str, C)]) -> Self {
-        let mut map = Self { directory: tempfile::tempdir().unwrap(), version: 0 };
+        let mut map = Self { directory: tempfile::tempdir().unwrap() };
+        // Whoever the containers run as.
+        fs::set_permissions(map.path(), Permissions::from_mode(0o777)).unwrap();
         map.replace(files);
         map
     }
@@ -30,31 +38,45 @@ impl ConfigMap {
         self.path().join(name)
     }
 
-    /// Puts other files in place of all, in the kubelet's order: write, swap, then mend the names and drop the old version.
+    /// Puts other files in place of all, in the kubelet's order: write, swap, name what is new, drop the names of what is gone,
+    /// then the old version. Nothing is touched where nothing changes.
     pub fn replace<C: AsRef<[u8]>>(&mut self, files: &[(&str, C)]) {
-        let before = fs::read_link(self.path().join("..data")).ok();
-        self.version += 1;
-        let version = format!("..2026_07_01_00_00_00.{:09}", self.version);
-        fs::create_dir(self.path().join(&version)).unwrap();
-        for (name, content) in files {
-            fs::write(self.path().join(&version).join(name), content).unwrap();
+        let before = fs::read_link(self.file("..data")).ok().map(|version| self.path().join(version));
+        let old: BTreeSet<String> = before.as_deref().map(names).unwrap_or_default();
+        let gone: Vec<&String> = old.iter().filter(|name| files.iter().all(|(kept, _)| kept != name)).collect();
+        let same = |(name, content): &(&str, C)| fs::read(self.file("..data").join(name)).is_ok_and(|now| now == content.as_ref());
+        if before.is_some() && gone.is_empty() && files.iter().all(same) {
+            return;
         }
-        symlink(&version, self.path().join("..data_tmp")).unwrap();
-        fs::rename(self.path().join("..data_tmp"), self.path().join("..data")).unwrap();
+        self.swap(files);
         for (name, _) in files {
             if self.file(name).symlink_metadata().is_err() {
                 symlink(Path::new("..data").join(name), self.file(name)).unwrap();
             }
         }
-        for entry in fs::read_dir(self.path()).unwrap() {
-            let name = entry.unwrap().file_name();
-            let name = name.to_str().unwrap();
-            if !name.starts_with("..") && !files.iter().any(|(kept, _)| *kept == name) {
-                fs::remove_file(self.file(name)).unwrap();
-            }
+        for name in gone {
+            fs::remove_file(self.file(name)).unwrap();
         }
         if let Some(before) = before {
-            fs::remove_dir_all(self.path().join(before)).unwrap();
+            fs::remove_dir_all(before).unwrap();
         }
     }
+
+    fn swap<C: AsRef<[u8]>>(&self, files: &[(&str, C)]) {
+        let date = Command::new(need("date", "coreutils")).args(["--utc", "+..%Y_%m_%d_%H_%M_%S."]).output().unwrap();
+        let prefix = String::from_utf8(date.stdout).unwrap();
+        let version = tempfile::Builder::new().prefix(prefix.trim()).tempdir_in(self.path()).unwrap().keep();
+        fs::set_permissions(&version, Permissions::from_mode(0o755)).unwrap();
+        for (name, content) in files {
+            fs::write(version.join(name), content).unwrap();
+            fs::set_permissions(version.join(name), Permissions::from_mode(MODE)).unwrap();
+        }
+        symlink(version.file_name().unwrap(), self.file("..data_tmp")).unwrap();
+        fs::rename(self.file("..data_tmp"), self.file("..data")).unwrap();
+    }
+}
+
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

@@ -1,6 +1,10 @@
 //! An HTTP server on loopback, on a thread of its own, so that a test that blocks doesn't stop it.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -33,7 +37,16 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + 'static,
     {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), handler)
+    }
+
+    /// The same at another address of this machine.
+    pub fn start_at<H, F>(address: IpAddr, handler: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+        F: Future<Output = Answer> + 'static,
+    {
+        let listener = std::net::TcpListener::bind((address, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -23,7 +23,7 @@ pub struct Pair {
     pub key: String,
 }
 
-/// Speaks TLS with 127.0.0.1, and HTTP/1.1 inside.
+/// Speaks TLS, and HTTP/1.1 inside.
 #[derive(Clone)]
 pub struct TlsClient(Arc<ClientConfig>);
 
@@ -94,7 +94,15 @@ impl TlsClient {
     /// # Errors
     /// There's no connection, or the handshake failed on this side.
     pub async fn connect(&self, port: u16, name: &str) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+        self.connect_to(SocketAddr::from(([127, 0, 0, 1], port)), name).await
+    }
+
+    /// The same at another address.
+    ///
+    /// # Errors
+    /// There's no connection, or the handshake failed on this side.
+    pub async fn connect_to(&self, address: SocketAddr, name: &str) -> io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(address).await?;
         TlsConnector::from(self.0.clone()).connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
     }
 

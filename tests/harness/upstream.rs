@@ -1,7 +1,7 @@
 //! An application behind the gateway: it says what it got, streams, is slow, or speaks WebSocket.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
@@ -37,9 +37,14 @@ pub struct Seen {
 
 impl Upstream {
     pub fn start() -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same at another address of this machine.
+    pub fn start_at(address: IpAddr) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        Self { server: Server::start(move |request| serve(Arc::clone(&log), request)), seen }
+        Self { server: Server::start_at(address, move |request| serve(Arc::clone(&log), request)), seen }
     }
 
     pub fn address(&self) -> SocketAddr {
