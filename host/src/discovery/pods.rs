@@ -138,27 +138,24 @@ impl Source {
     fn found(&mut self) -> Found {
         let pods = || self.pods.iter().flat_map(BTreeMap::values);
         // Of several pods that want to be one session it's the oldest: a newcomer takes nothing away from it.
-        let mut sessions: HashMap<&SessionId, (&Known, &Declared)> = HashMap::new();
+        let mut sessions: BTreeMap<&SessionId, (&Known, &Declared)> = BTreeMap::new();
         let mut found = Found::default();
         for known in pods() {
             let Some(declared) = &known.declared else { continue };
             found.rejected.extend_from_slice(&declared.rejected);
             let Some(session) = &declared.session else { continue };
-            let age = |known: &Known| (known.pod.created.clone(), known.pod.name.clone());
-            match sessions.get_mut(session) {
-                Some((holder, _)) => {
-                    let other = if age(known) < age(holder) { std::mem::replace(holder, known) } else { known };
-                    found.rejected.push(second(session, &other.pod));
+            let mut this = (known, declared);
+            if let Some(holder) = sessions.get_mut(session) {
+                if known.age() < holder.0.age() {
+                    std::mem::swap(holder, &mut this);
                 }
-                None => drop(sessions.insert(session, (known, declared))),
+                found.rejected.push(second(session, &this.0.pod));
+            } else {
+                sessions.insert(session, this);
             }
         }
         let mut observed = HashMap::with_capacity(sessions.len());
-        for known in pods() {
-            let Some(session) = known.declared.as_ref().and_then(|declared| declared.session.as_ref()) else { continue };
-            let Some((_, declared)) = sessions.get(session).filter(|(holder, _)| Arc::ptr_eq(&holder.pod, &known.pod)) else {
-                continue;
-            };
+        for (session, (known, declared)) in sessions {
             found.candidates.extend_from_slice(&declared.candidates);
             found.claims.extend(declared.claims.iter().cloned());
             observed.insert(session.clone(), Arc::clone(&known.pod));
@@ -168,6 +165,15 @@ impl Source {
         self.look += 1;
         self.observed.send_replace(Observed { look: self.look, pods: Arc::new(observed) });
         found
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    /// For comparing: the older pod's is less.
+    fn age(&self) -> (&str, &str) {
+        (&self.pod.created, &self.pod.name)
     }
 }
 

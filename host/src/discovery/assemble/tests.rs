@@ -6,7 +6,12 @@ use std::{
 
 use super::*;
 use crate::{
-    discovery::{candidates::Found, file, pods::Notes, status::EndpointState},
+    discovery::{
+        candidates::Found,
+        file,
+        pods::{Book, Notes},
+        status::EndpointState,
+    },
     domain::{
         Attributes, EndpointName, Protocol, UpstreamPath,
         decision::{Keeping, Reason},
@@ -173,7 +178,9 @@ fn a_pod_cannot_pass_for_a_task_before_the_tasks_are_known() {
         let mut running = Running::start(&[CLEARML, SourceKind::Kubernetes]);
         running.plugins("").await;
         let impostor = Candidate { source: SourceKind::Kubernetes, ..candidate("t1", "u1", "10.0.0.9") };
-        running.found(SourceKind::Kubernetes, &[impostor]).await;
+        let pods = Some(Arc::new(Book::default()));
+        let found = Found { candidates: vec![Arc::new(impostor)], pods, ..Found::default() };
+        running.report(SourceKind::Kubernetes, Ok(found)).await;
         assert!(running.fake.paths().is_empty());
         running.found(CLEARML, &[candidate("t1", "u1", "10.0.0.1")]).await;
         let upstreams: Vec<_> = running.fake.swaps.borrow().last().unwrap().1.iter().map(|endpoint| endpoint.upstream).collect();
