@@ -3,6 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod chart;
+mod outage;
+mod plugins;
+mod pods;
+mod replicas;
+mod rights;
 mod server;
+mod stage;
 mod volume;
 mod wires;
