@@ -197,6 +197,9 @@ for a message to etcd); EndpointSlices take 20000 since Kubernetes 1.21 (kuberne
 {{- if and $plugins.files (not $plugins.existingConfigMaps) (not (hasKey $plugins.files "plugins.yaml")) -}}
 {{- fail "plugins.files has no plugins.yaml: expected the manifest that says which plugins decide" -}}
 {{- end -}}
+{{- if ($it.config.plugins).config_maps -}}
+{{- fail "config.plugins.config_maps is given: expected plugins.existingConfigMaps and plugins.watch, from which volume and Role are made as well" -}}
+{{- end -}}
 {{- if and $plugins.watch (not $it.plugins) -}}
 {{- fail "plugins.watch is true and there is nothing to watch: expected plugins.files or plugins.existingConfigMaps" -}}
 {{- end -}}
