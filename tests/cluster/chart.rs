@@ -13,12 +13,12 @@ use wicketgate_tests::{
 const CHARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts");
 
 /// The release's name in all tests, which is the gateway's.
-const RELEASE: &str = "gate";
+pub const RELEASE: &str = "gate";
 
 /// Kinds that a cluster gets from elsewhere.
 const DEFINED: [&str; 3] = ["httproutes", "servicemonitors", "prometheusrules"];
 
-fn chart() -> String {
+pub fn chart() -> String {
     format!("{CHARTS}/wicketgate")
 }
 

@@ -5,6 +5,12 @@
 
 mod chart;
 mod image;
+mod outage;
+mod plugins;
+mod pods;
+mod replicas;
+mod rights;
 mod server;
+mod stage;
 mod volume;
 mod wires;

@@ -16,6 +16,9 @@ use crate::{Client, Host, PATIENCE, eventually, free_port};
 /// In the gateway's directory.
 const CONFIG: &str = "wicketgate.yaml";
 
+/// Opens the admin listener where it isn't on loopback.
+const OPERATOR: &str = "the token of these tests' operator";
+
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A running gateway. It's killed when this is dropped.
@@ -80,7 +83,7 @@ impl Gateway {
         for (section, default) in [
             ("public_url:", format!("public_url: http://{address}:{port}\n")),
             ("http:", format!("http: {{listen: '{address}:{port}', workers: 2}}\n")),
-            ("admin:", format!("admin: {{listen: '{address}:{admin}'}}\n")),
+            ("admin:", admin_section(address, admin)),
             ("log:", "log: {level: 'info,wicketgate=debug', access: true}\n".to_owned()),
         ] {
             if !has(section) {
@@ -175,7 +178,8 @@ impl Gateway {
 
     /// JSON of the admin listener.
     pub async fn status(&self, path: &str) -> Value {
-        Client::default().get(&format!("{}{path}", self.admin)).await.json()
+        let operator = if self.admin.contains("//127.") { Client::default() } else { Client::default().bearer(OPERATOR) };
+        operator.get(&format!("{}{path}", self.admin)).await.json()
     }
 }
 
@@ -189,6 +193,11 @@ impl Drop for Gateway {
             println!("the gateway's log:\n{}", self.log());
         }
     }
+}
+
+fn admin_section(address: IpAddr, port: u16) -> String {
+    let token = if address.is_loopback() { String::new() } else { format!(", token: {OPERATOR:?}") };
+    format!("admin: {{listen: '{address}:{port}'{token}}}\n")
 }
 
 /// Starts the configuration in a directory; what it says goes behind what is in the log. Whatever stands before the program's

@@ -54,8 +54,9 @@ impl Network {
                 assert!(error.contains("File exists"), "network namespaces need root: {error}");
                 continue;
             }
-            // Deleting a bridge leaves its ports: they go with the namespaces of their other ends.
-            let gone = "for host in $(ip netns list | sed -n \"s/^\\($1-[0-9]*\\).*/\\1/p\"); do ip netns delete $host; done; \
+            // A bridge leaves its ports behind, and a namespace takes its own with it some time later.
+            let gone = "for port in $(ip -o link show master \"$1\" | sed 's/^[0-9]*: \\([^@:]*\\).*/\\1/'); do ip link delete $port; done; \
+                        for host in $(ip netns list | sed -n \"s/^\\($1-[0-9]*\\).*/\\1/p\"); do ip netns delete $host; done; \
                         ip link delete $1";
             let network = Self {
                 number,

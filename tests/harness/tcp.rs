@@ -1,6 +1,10 @@
 //! TCP servers on loopback that do as a test says, and clients that see how a connection ends.
 
-use std::{io, net::Ipv4Addr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use socket2::SockRef;
 use tokio::{
@@ -120,13 +124,17 @@ impl Listener {
         Self::at(Ipv4Addr::LOCALHOST).await
     }
 
-    /// On a free port of an address of loopback.
-    pub async fn at(address: Ipv4Addr) -> Self {
-        Self(TcpListener::bind((address, 0)).await.unwrap())
+    /// On a free port of an address of this machine.
+    pub async fn at(address: impl Into<IpAddr>) -> Self {
+        Self(TcpListener::bind((address.into(), 0)).await.unwrap())
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
     }
 
     pub fn port(&self) -> u16 {
-        self.0.local_addr().unwrap().port()
+        self.address().port()
     }
 
     /// The next connection.
