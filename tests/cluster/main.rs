@@ -10,6 +10,7 @@ mod plugins;
 mod pods;
 mod replicas;
 mod rights;
+mod scale;
 mod server;
 mod stage;
 mod volume;

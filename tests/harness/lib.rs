@@ -11,6 +11,7 @@ pub mod clearml;
 pub mod client;
 pub mod cluster;
 pub mod gateway;
+pub mod kubernetes;
 pub mod life;
 pub mod mount;
 pub mod network;
@@ -30,6 +31,7 @@ pub use clearml::Clearml;
 pub use client::{Client, Reply};
 pub use cluster::Cluster;
 pub use gateway::Gateway;
+pub use kubernetes::Kubernetes;
 pub use mount::ConfigMap;
 pub use network::{Host, Network};
 pub use ports::PortRange;
@@ -49,13 +51,18 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// When there's none in `PATIENCE`.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, ask).await
+}
+
+/// The same for what takes its time.
+pub async fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = std::time::Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(started.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        assert!(started.elapsed() < patience, "{what}: not within {patience:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

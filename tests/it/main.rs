@@ -9,6 +9,7 @@ mod demo;
 mod drain;
 mod http2;
 mod jupyter;
+mod kubernetes;
 mod live;
 mod open;
 mod plugins;
