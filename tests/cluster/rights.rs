@@ -99,7 +99,11 @@ impl Case {
         let early = stage.public("early").await;
         let config = stage.config("").replace("poll_s: 1}", &format!("poll_s: 1, config_maps: [{PLUGINS}]}}"));
         let gateway = Gateway::start_unready_on(&stage.network.host(), &config).await;
-        gateway.logs(&format!("cannot {} resource \"{}\"", self.verb, self.resource)).await;
+        eventually("the server's word on it in the log", async || {
+            let refused = format!("cannot {} resource", self.verb);
+            gateway.log().lines().any(|line| line.contains(&refused) && line.contains(self.resource)).then_some(())
+        })
+        .await;
         let _late = self.fails(&stage, &gateway).await;
 
         stage.namespace.change_role(ROLE, &all).await;
@@ -164,7 +168,11 @@ impl Case {
     /// Waits until the server has noticed that the Role is another.
     async fn is_allowed(&self, stage: &Stage, what: &str, expected: bool) {
         let account = stage.namespace.account(ROLE).await;
-        let name = if self.resource == "configmaps" { PLUGINS } else { "" };
+        let name = match (self.resource, self.verb) {
+            ("configmaps", _) => PLUGINS,
+            ("leases", "get" | "update") => RELEASE,
+            _ => "",
+        };
         let attributes = json!({
             "namespace": stage.namespace.name, "group": self.group, "resource": self.resource, "verb": self.verb, "name": name,
         });
