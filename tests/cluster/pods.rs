@@ -110,8 +110,7 @@ async fn greet(address: SocketAddr, server: &Listener) -> String {
 async fn two_gateways_in_one_namespace_keep_apart() {
     let stage = Stage::new("two").await;
     let first = stage.gateway().await;
-    let other = stage.config("").replace("name: gate\n", "name: other\n");
-    let second = wicketgate_tests::Gateway::start_on(&stage.network.host(), &other).await;
+    let second = stage.other_gateway("other").await;
     let only = stage.pod("only", &[("port", "{port}"), ("access", "public"), ("gateway", "other")]).await;
     let both = stage.public("both").await;
     let anybody = person("anybody");

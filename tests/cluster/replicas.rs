@@ -133,6 +133,7 @@ async fn cut_off() {
         replicas.push(Gateway::start_on(&stage.network.host(), &stage.config_by(&kubeconfig, "")).await);
         ways.push(way);
     }
+    let _web = stage.public("web").await;
     let shell = tcp_pod(&stage, "shell").await;
     let published = annotation(&shell, "external-address.echo").await;
     for replica in &replicas {

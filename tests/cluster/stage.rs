@@ -82,9 +82,23 @@ impl Stage {
 
     /// A kubeconfig of the gateway's account that reaches the server by another way.
     pub async fn kubeconfig(&self, name: &str, address: SocketAddr) -> PathBuf {
+        self.kubeconfig_of(ACCOUNT, name, address).await
+    }
+
+    async fn kubeconfig_of(&self, account: &str, name: &str, address: SocketAddr) -> PathBuf {
         let path = self.files.path().join(name);
-        std::fs::write(&path, self.namespace.kubeconfig(ACCOUNT, address).await).unwrap();
+        std::fs::write(&path, self.namespace.kubeconfig(account, address).await).unwrap();
         path
+    }
+
+    /// Another gateway in the same namespace: a release of its own, with its own account and Role.
+    pub async fn other_gateway(&self, release: &str) -> Gateway {
+        Helm::new(&self.namespace).does(&["install", release, &chart()]).await;
+        let kubeconfig = self.kubeconfig_of(&format!("{release}-wicketgate"), release, self.relay.address).await;
+        let config = self.config_by(&kubeconfig, "").replace(&format!("name: {RELEASE}\n"), &format!("name: {release}\n"));
+        let gateway = Gateway::start_on(&self.network.host(), &config).await;
+        leads(&gateway).await;
+        gateway
     }
 
     /// A gateway's configuration; `keys` are further ones of the section `kubernetes`.

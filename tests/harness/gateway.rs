@@ -211,7 +211,7 @@ fn launch(directory: &Path, prefix: &[String], log: &Arc<Mutex<Vec<String>>>) ->
             command
         }
     };
-    command.args(["run", "--config"]).arg(directory.join(CONFIG)).env_remove("CLEARML_API_HOST");
+    command.args(["run", "--config"]).arg(directory.join(CONFIG)).env_remove("CLEARML_API_HOST").env_remove("WICKETGATE_BIN");
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let (stderr, lines) = (process.stderr.take().unwrap(), Arc::clone(log));
     std::thread::spawn(move || {
