@@ -5,7 +5,7 @@ use wicketgate_tests::{Client, Gateway, eventually};
 
 use crate::{
     chart::RELEASE,
-    stage::{Stage, annotation, answers, leads},
+    stage::{Stage, annotation, answers, leads, person},
 };
 
 const ROLE: &str = "gate-wicketgate";
@@ -23,8 +23,10 @@ struct Case {
 }
 
 enum Shows {
-    /// Pods are sessions.
+    /// Pods that were there before are sessions.
     Sessions,
+    /// Pods that come later are. What was listed counts, whatever became of the watch.
+    News,
     Annotations,
     Events,
     Leader,
@@ -33,7 +35,7 @@ enum Shows {
 
 const CASES: [Case; 9] = [
     Case { group: "", resource: "pods", verb: "list", shows: Shows::Sessions },
-    Case { group: "", resource: "pods", verb: "watch", shows: Shows::Sessions },
+    Case { group: "", resource: "pods", verb: "watch", shows: Shows::News },
     Case { group: "", resource: "pods", verb: "patch", shows: Shows::Annotations },
     Case { group: "coordination.k8s.io", resource: "leases", verb: "get", shows: Shows::Leader },
     Case { group: "coordination.k8s.io", resource: "leases", verb: "create", shows: Shows::Leader },
@@ -108,6 +110,10 @@ impl Case {
         self.is_allowed(&stage, "it's given back", true).await;
         match self.shows {
             Shows::Sessions => answers(&gateway, &Client::default(), "early", 200).await,
+            Shows::News => {
+                let _late = stage.public("late").await;
+                answers(&gateway, &person("anybody"), "late", 200).await;
+            }
             Shows::Annotations => drop(annotation(&early.pod, "endpoint").await),
             Shows::Leader => leads(&gateway).await,
             Shows::Events => {
@@ -125,6 +131,7 @@ impl Case {
     async fn fails(&self, stage: &Stage, gateway: &Gateway) {
         match self.shows {
             Shows::Sessions => answers(gateway, &Client::default(), "early", 503).await,
+            Shows::News => answers(gateway, &Client::default(), "early", 200).await,
             Shows::Annotations => {
                 leads(gateway).await;
                 let early = stage.namespace.api.get(&stage.namespace.core("pods/early")).await;

@@ -51,7 +51,7 @@ pub struct Stage {
 #[must_use = "the server ends at once"]
 pub struct Running {
     pub pod: Pod,
-    pub upstream: Upstream,
+    _upstream: Upstream,
 }
 
 // === impl Stage ===
@@ -137,7 +137,7 @@ impl Stage {
     pub async fn pod(&self, name: &str, annotations: &[(&str, &str)]) -> Running {
         let upstream = Upstream::start_at(self.network.server());
         let pod = self.namespace.running_pod(name, &annotated(annotations, upstream.port()), upstream.address().ip()).await;
-        Running { pod, upstream }
+        Running { pod, _upstream: upstream }
     }
 
     /// A public session with HTTP.
