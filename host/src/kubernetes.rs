@@ -8,6 +8,7 @@ pub mod config_maps;
 pub mod election;
 pub mod events;
 pub mod pods;
+mod watch;
 
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ impl Cluster {
             None => kube::Config::incluster()?,
         };
         settings.connect_timeout = Some(CONNECT);
+        // Whoever asks here asks again by itself, and says meanwhile that the server refuses.
+        settings.default_retry = false;
         settings.read_timeout = Some(SILENCE);
         let namespace = config.namespace.clone().unwrap_or_else(|| settings.default_namespace.clone());
         let host = settings.cluster_url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();

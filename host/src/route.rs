@@ -4,13 +4,13 @@
 pub mod path;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use http::HeaderValue;
 
-use crate::domain::{Activities, Activity, Endpoint, EndpointName, Protocol, SessionId};
+use crate::domain::{Activities, Activity, Endpoint, EndpointId, EndpointName, Protocol, SessionId};
 
 /// All routes of one moment.
 #[derive(Debug, Default)]
@@ -49,31 +49,36 @@ impl RouteTable {
     /// Builds the table. Of two endpoints of one id the first counts. An endpoint whose label another one claims keeps its
     /// path route: labels are declared by sessions, so an id's own label always goes before a declared one, and a label that
     /// two sessions declare is nobody's.
-    pub fn new(endpoints: Vec<Arc<Endpoint>>, activities: &Activities) -> Self {
+    ///
+    /// Routes of `before` to endpoints that are the very same are taken over.
+    pub fn new(endpoints: Vec<Arc<Endpoint>>, activities: &Activities, before: Option<&Self>) -> Self {
         let http = || endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Http);
-        let own = unambiguous(http().filter_map(|endpoint| Some((own_label(endpoint)?, endpoint))));
-        let taken: HashSet<String> = http().filter_map(|endpoint| own_label(endpoint)).collect();
-        let declared = unambiguous(
-            http().filter_map(|endpoint| Some((declared_label(endpoint)?, endpoint))).filter(|(label, _)| !taken.contains(label)),
-        );
+        let labels: Vec<[Option<String>; 2]> = http().map(|endpoint| [declared_label(endpoint), own_label(endpoint)]).collect();
+        let claims = |which: usize| {
+            let labels = labels.iter().map(move |labels| labels.get(which).and_then(Option::as_deref));
+            labels.zip(http()).filter_map(|(label, endpoint)| Some((label?, &endpoint.id)))
+        };
+        let (declared, own) = (claims(0), claims(1));
+        let taken: HashSet<&str> = own.clone().map(|(label, _)| label).collect();
+        let declared = unambiguous(declared.filter(|(label, _)| !taken.contains(label)));
+        let own = unambiguous(own);
         let mut table = Self::default();
-        for endpoint in http() {
-            let label = [declared_label(endpoint), own_label(endpoint)]
-                .into_iter()
-                .flatten()
-                .find(|label| [&declared, &own].iter().any(|map| map.get(label).is_some_and(|id| *id == &endpoint.id)));
-            let Some(route) = Route::new(endpoint.clone(), label, activities) else { continue };
-            let route = Arc::new(route);
+        let mut routes: HashMap<&EndpointId, Arc<Route>> = HashMap::new();
+        for (endpoint, labels) in http().zip(&labels) {
             let segment = endpoint.id.segment().into_boxed_str();
             if table.segments.contains_key(&segment) {
                 continue;
             }
-            for labels in [&own, &declared] {
-                for (label, _) in labels.iter().filter(|(_, id)| **id == &endpoint.id) {
-                    table.labels.insert(label.as_str().into(), route.clone());
-                }
-            }
-            table.segments.insert(segment, route);
+            let its_own = |label: &&str| [&declared, &own].iter().any(|map| map.get(label).is_some_and(|id| **id == endpoint.id));
+            let label = labels.iter().flatten().map(String::as_str).find(its_own);
+            let known = before.and_then(|before| before.segments.get(&segment));
+            let known = known.filter(|known| Arc::ptr_eq(&known.endpoint, endpoint) && known.label.as_deref() == label).cloned();
+            let Some(route) = known.or_else(|| Route::new(endpoint.clone(), label, activities).map(Arc::new)) else { continue };
+            table.segments.insert(segment, Arc::clone(&route));
+            routes.insert(&endpoint.id, route);
+        }
+        for (label, id) in own.iter().chain(&declared) {
+            table.labels.extend(routes.get(id).map(|route| ((*label).into(), Arc::clone(route))));
         }
         for endpoint in endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Tcp) {
             let activity = activities.of(&endpoint.id.session);
@@ -129,14 +134,14 @@ impl RouteTable {
 
 impl FromIterator<Endpoint> for RouteTable {
     fn from_iter<I: IntoIterator<Item = Endpoint>>(endpoints: I) -> Self {
-        Self::new(endpoints.into_iter().map(Arc::new).collect(), &Activities::default())
+        Self::new(endpoints.into_iter().map(Arc::new).collect(), &Activities::default(), None)
     }
 }
 
 // === impl Route ===
 
 impl Route {
-    fn new(endpoint: Arc<Endpoint>, label: Option<String>, activities: &Activities) -> Option<Self> {
+    fn new(endpoint: Arc<Endpoint>, label: Option<&str>, activities: &Activities) -> Option<Self> {
         let prefix = endpoint.id.path().trim_end_matches('/').to_owned();
         let prefix_value = HeaderValue::from_str(&prefix).ok()?;
         let activity = activities.of(&endpoint.id.session);
@@ -145,10 +150,10 @@ impl Route {
 }
 
 /// The labels that one endpoint alone claims.
-fn unambiguous<'a>(claims: impl Iterator<Item = (String, &'a Arc<Endpoint>)>) -> BTreeMap<String, &'a crate::domain::EndpointId> {
-    let mut claimed: BTreeMap<String, Option<&crate::domain::EndpointId>> = BTreeMap::new();
-    for (label, endpoint) in claims {
-        claimed.entry(label).and_modify(|claim| *claim = claim.filter(|id| *id == &endpoint.id)).or_insert(Some(&endpoint.id));
+fn unambiguous<'a>(claims: impl Iterator<Item = (&'a str, &'a EndpointId)>) -> HashMap<&'a str, &'a EndpointId> {
+    let mut claimed: HashMap<&str, Option<&EndpointId>> = HashMap::new();
+    for (label, id) in claims {
+        claimed.entry(label).and_modify(|claim| *claim = claim.filter(|first| *first == id)).or_insert(Some(id));
     }
     claimed.into_iter().filter_map(|(label, id)| Some((label, id?))).collect()
 }

@@ -22,7 +22,10 @@ pub enum LogError {
 /// # Errors
 /// When the level can't be read, or when there's a log already.
 pub fn start_log(log: &Log) -> Result<(), LogError> {
-    let filter = EnvFilter::builder().parse(&log.level).map_err(|error| LogError::Level(log.level.clone(), error))?;
+    // What this library says at each retry the gateway says once, and in a sentence.
+    let quiet = if log.level.contains("kube_runtime") || log.level == "off" { "" } else { ",kube_runtime=error" };
+    let filter = EnvFilter::builder().parse(format!("{}{quiet}", log.level));
+    let filter = filter.map_err(|error| LogError::Level(log.level.clone(), error))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

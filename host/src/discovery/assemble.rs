@@ -8,7 +8,7 @@ mod place;
 mod state;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -198,18 +198,6 @@ impl<S: Stage> Assembler<S> {
         }
     }
 
-    /// What didn't change is the same value as before, so that who holds it sees that at a glance.
-    fn same_where_equal(&self, endpoints: Vec<Arc<Endpoint>>) -> Vec<Arc<Endpoint>> {
-        let Some(before) = &self.in_use else { return endpoints };
-        let key = |endpoint: &Endpoint| (endpoint.id.clone(), endpoint.protocol);
-        let before: HashMap<_, _> = before.iter().map(|endpoint| (key(endpoint), endpoint)).collect();
-        let same = |endpoint: Arc<Endpoint>| match before.get(&key(&endpoint)) {
-            Some(known) if **known == endpoint => Arc::clone(known),
-            _ => endpoint,
-        };
-        endpoints.into_iter().map(same).collect()
-    }
-
     fn take_report(&mut self, report: Report) {
         let Report { source, outcome, look, began } = report;
         self.metrics.looked(source, outcome.is_ok());
@@ -273,8 +261,7 @@ impl<S: Stage> Assembler<S> {
         if self.state.settle() || self.in_use.is_none() {
             let endpoints = self.state.place();
             let endpoints = self.leases.assign(endpoints, self.role(), |id| self.state.claim(id));
-            let endpoints = self.same_where_equal(endpoints);
-            if self.in_use.as_deref() != Some(endpoints.as_slice()) {
+            if !self.in_use.as_deref().is_some_and(|in_use| is_same(in_use, &endpoints)) {
                 let endpoints: Arc<[Arc<Endpoint>]> = endpoints.into();
                 self.stage.swap(plugins, &endpoints);
                 self.metrics.swaps.inc();
@@ -293,6 +280,10 @@ impl<S: Stage> Assembler<S> {
         let (leases, refused) = (Arc::new(self.leases.held().clone()), Arc::new(self.leases.refused().clone()));
         self.assembled.send_replace(Assembled { looks: self.looks.clone(), endpoints, undecided, leases, refused });
     }
+}
+
+fn is_same(one: &[Arc<Endpoint>], other: &[Arc<Endpoint>]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub struct Leases {
     quarantine: Duration,
     ports: Box<dyn Ports>,
     held: BTreeMap<EndpointId, Lease>,
+    /// Each leased endpoint as it was handed in, and as it's routed.
+    routed: HashMap<EndpointId, [Arc<Endpoint>; 2]>,
     holders: HashMap<u16, EndpointId>,
     resting: HashMap<u16, Rest>,
     /// Ports that other programs have, and when to try again.
@@ -122,6 +124,7 @@ impl Leases {
             quarantine: Duration::from_secs(config.quarantine_s),
             ports,
             held: BTreeMap::new(),
+            routed: HashMap::new(),
             holders: HashMap::new(),
             resting: HashMap::new(),
             foreign: HashMap::new(),
@@ -175,6 +178,8 @@ impl Leases {
                 Err(why) => drop(self.refused.insert(endpoint.id.clone(), why)),
             }
         }
+        let held = &self.held;
+        self.routed.retain(|id, _| held.contains_key(id));
         endpoints.iter().filter_map(|endpoint| self.placed(endpoint)).collect()
     }
 
@@ -264,13 +269,22 @@ impl Leases {
         }
     }
 
-    /// An endpoint as it's routed.
-    fn placed(&self, endpoint: &Arc<Endpoint>) -> Option<Arc<Endpoint>> {
+    /// An endpoint as it's routed: the same value as before, where nothing changed.
+    fn placed(&mut self, endpoint: &Arc<Endpoint>) -> Option<Arc<Endpoint>> {
         if endpoint.protocol != Protocol::Tcp {
             return Some(Arc::clone(endpoint));
         }
         let lease = self.held.get(&endpoint.id)?;
-        Some(Arc::new(Endpoint { listener_port: Some(lease.port), ..(**endpoint).clone() }))
+        let port = Some(lease.port);
+        if let Some([given, routed]) = self.routed.get(&endpoint.id)
+            && Arc::ptr_eq(given, endpoint)
+            && routed.listener_port == port
+        {
+            return Some(Arc::clone(routed));
+        }
+        let routed = Arc::new(Endpoint { listener_port: port, ..(**endpoint).clone() });
+        self.routed.insert(endpoint.id.clone(), [Arc::clone(endpoint), Arc::clone(&routed)]);
+        Some(routed)
     }
 
     fn find(&mut self, endpoint: &Endpoint, claim: Option<Claim>, role: Role, now: Instant) -> Result<u16, Refusal> {

@@ -56,6 +56,11 @@ pub struct Source {
     pods: Option<BTreeMap<String, Known>>,
     notes: Notes,
     look: u64,
+    /// Whether there's something to report.
+    changed: bool,
+    /// What pods were said to be where at the last report. None: something else is so by now.
+    book: Option<Arc<Book>>,
+    rewritten: Vec<Arc<Pod>>,
 }
 
 /// A pod, and what it declares.
@@ -79,19 +84,37 @@ impl Source {
         reports: mpsc::Sender<Report>,
     ) -> (Self, watch::Receiver<Observed>) {
         let (observed, observations) = watch::channel(Observed::default());
-        let source = Self { config, gateway, events, reports, observed, pods: None, notes: Notes::default(), look: 0 };
+        let source = Self {
+            config,
+            gateway,
+            events,
+            reports,
+            observed,
+            pods: None,
+            notes: Notes::default(),
+            look: 0,
+            changed: false,
+            book: None,
+            rewritten: Vec::new(),
+        };
         (source, observations)
     }
 
     /// Runs until nobody reads the reports any more.
     pub async fn run(mut self) {
         while let Some(event) = self.events.recv().await {
-            let outcome = match self.take_all(event).await {
-                Some(error) => Err(error),
-                None => Ok(self.found()),
-            };
-            let report = Report { look: self.look, ..Report::new(SourceKind::Kubernetes, outcome) };
-            if self.reports.send(report).await.is_err() {
+            let failure = self.take_all(event).await;
+            // What was said before the failure counts.
+            if std::mem::take(&mut self.changed) {
+                let found = self.found();
+                let report = Report { look: self.look, ..Report::new(SourceKind::Kubernetes, Ok(found)) };
+                if self.reports.send(report).await.is_err() {
+                    return;
+                }
+            }
+            if let Some(error) = failure
+                && self.reports.send(Report::new(SourceKind::Kubernetes, Err(error))).await.is_err()
+            {
                 return;
             }
         }
@@ -104,6 +127,7 @@ impl Source {
         while let Ok(Some(event)) = timeout_at(end.min(Instant::now() + QUIET), self.events.recv()).await {
             failure = self.take(event);
         }
+        self.show_rewritten();
         failure
     }
 
@@ -111,28 +135,61 @@ impl Source {
         match event {
             PodEvent::Listed(pods) => {
                 let mut before = self.pods.take().unwrap_or_default();
-                let pods = pods.into_iter().map(|pod| (pod.name.clone(), self.know(before.remove(&pod.name), pod)));
+                let pods = pods.into_iter().map(|pod| (pod.name.clone(), self.know(before.remove(&pod.name), pod).0));
                 self.pods = Some(pods.collect());
+                // Even if it's the same: it says that the source answers.
+                self.changed = true;
+                self.book = None;
             }
             PodEvent::Applied(pod) => {
                 let before = self.pods.as_mut().and_then(|pods| pods.remove(&pod.name));
-                let known = self.know(before, pod);
+                let place = before.as_ref().map(|before| (Arc::clone(&before.pod), before.session().cloned()));
+                let (known, same) = self.know(before, pod);
+                self.changed |= !same;
+                if !place.is_some_and(|(pod, session)| pod.is_where(&known.pod) && session.as_ref() == known.session()) {
+                    self.book = None;
+                }
+                if same {
+                    self.rewritten.push(Arc::clone(&known.pod));
+                }
                 self.pods.get_or_insert_default().insert(known.pod.name.clone(), known);
             }
-            PodEvent::Gone(name) => drop(self.pods.as_mut().and_then(|pods| pods.remove(&name))),
+            PodEvent::Gone(name) => {
+                self.changed |= self.pods.as_mut().and_then(|pods| pods.remove(&name)).is_some();
+                self.book = None;
+            }
             PodEvent::Failed(error) => return Some(error),
         }
         None
     }
 
-    fn know(&self, before: Option<Known>, pod: Pod) -> Known {
+    /// What a pod is now, and whether that means the same as before.
+    fn know(&self, before: Option<Known>, pod: Pod) -> (Known, bool) {
+        let declared = if self.config.annotated { declared(&pod, &self.gateway) } else { None };
         match before {
-            Some(known) if *known.pod == pod => known,
-            _ => {
-                let declared = if self.config.annotated { declared(&pod, &self.gateway) } else { None };
-                Known { pod: Arc::new(pod), declared }
+            Some(known) if known.declared == declared && known.pod.is_where(&pod) => {
+                (Known { pod: Arc::new(pod), declared: known.declared }, true)
             }
+            _ => (Known { pod: Arc::new(pod), declared }, false),
         }
+    }
+
+    /// Pods of which nothing changed but what this gateway wrote there: the publisher alone has to see them.
+    fn show_rewritten(&mut self) {
+        let rewritten = std::mem::take(&mut self.rewritten);
+        // With other changes all of them are shown.
+        if self.changed || rewritten.is_empty() {
+            return;
+        }
+        self.observed.send_modify(|observed| {
+            let pods = Arc::make_mut(&mut observed.pods);
+            for pod in rewritten {
+                let session = self.pods.as_ref().and_then(|pods| pods.get(&pod.name)?.session());
+                if let Some(shown) = session.and_then(|session| pods.get_mut(session)).filter(|shown| shown.uid == pod.uid) {
+                    *shown = pod;
+                }
+            }
+        });
     }
 
     fn found(&mut self) -> Found {
@@ -160,8 +217,12 @@ impl Source {
             found.claims.extend(declared.claims.iter().cloned());
             observed.insert(session.clone(), Arc::clone(&known.pod));
         }
-        let sessions = observed.iter().map(|(session, pod)| (session, &**pod));
-        found.pods = Some(Arc::new(self.notes.book(pods().map(|known| &*known.pod), sessions, self.config.agent)));
+        let book = self.book.take().unwrap_or_else(|| {
+            let sessions = observed.iter().map(|(session, pod)| (session, &**pod));
+            Arc::new(self.notes.book(pods().map(|known| &*known.pod), sessions, self.config.agent))
+        });
+        found.pods = Some(Arc::clone(&book));
+        self.book = Some(book);
         self.look += 1;
         self.observed.send_replace(Observed { look: self.look, pods: Arc::new(observed) });
         found
@@ -171,6 +232,10 @@ impl Source {
 // === impl Known ===
 
 impl Known {
+    fn session(&self) -> Option<&SessionId> {
+        self.declared.as_ref()?.session.as_ref()
+    }
+
     /// For comparing: the older pod's is less.
     fn age(&self) -> (&str, &str) {
         (&self.pod.created, &self.pod.name)

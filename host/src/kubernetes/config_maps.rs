@@ -6,16 +6,16 @@
 use std::{collections::BTreeMap, pin::pin, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures_util::{StreamExt, stream::select_all};
+use futures_util::{Stream, StreamExt, stream::select_all};
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{
-    Api, Resource,
-    runtime::{WatchStreamExt, watcher},
-};
+use kube::{Api, Resource, runtime::watcher};
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::sync;
 
-use super::{Cluster, WATCH_S};
+use super::{
+    Cluster, WATCH_S,
+    watch::{Heard, watch},
+};
 
 /// The files of all ConfigMaps together, by name, as a projected volume would show them.
 pub type Members = Arc<BTreeMap<String, Vec<u8>>>;
@@ -38,7 +38,7 @@ enum Change {
 }
 
 /// Follows the ConfigMaps of these names until nobody listens any more.
-pub async fn follow(cluster: Cluster, names: Vec<String>, seen: watch::Sender<Seen>) {
+pub async fn follow(cluster: Cluster, names: Vec<String>, seen: sync::watch::Sender<Seen>) {
     let api: Api<Watched> = Api::namespaced(cluster.client, &cluster.namespace);
     let streams = names.iter().enumerate().map(|(at, name)| Box::pin(one(api.clone(), name).map(move |change| (at, change))));
     let mut changes = pin!(select_all(streams));
@@ -72,25 +72,13 @@ pub async fn follow(cluster: Cluster, names: Vec<String>, seen: watch::Sender<Se
 }
 
 /// What becomes of one ConfigMap.
-fn one(api: Api<Watched>, name: &str) -> impl futures_util::Stream<Item = Change> + use<> {
+fn one(api: Api<Watched>, name: &str) -> impl Stream<Item = Change> + use<> {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_S);
-    let mut listed = None;
-    watcher(api, config).default_backoff().filter_map(move |event| {
-        let change = match event {
-            Ok(watcher::Event::Init) => {
-                listed = None;
-                None
-            }
-            Ok(watcher::Event::InitApply(map)) => {
-                listed = Some(map.members);
-                None
-            }
-            Ok(watcher::Event::InitDone) => Some(Change::Is(listed.take())),
-            Ok(watcher::Event::Apply(map)) => Some(Change::Is(Some(map.members))),
-            Ok(watcher::Event::Delete(_)) => Some(Change::Is(None)),
-            Err(error) => Some(Change::Failed(super::chain(&error))),
-        };
-        std::future::ready(change)
+    watch(api, config).map(|heard| match heard {
+        Heard::Listed(maps) => Change::Is(maps.into_iter().next().map(|map| map.members)),
+        Heard::Applied(map) => Change::Is(Some(map.members)),
+        Heard::Gone(_) => Change::Is(None),
+        Heard::Failed(error) => Change::Failed(error),
     })
 }
 

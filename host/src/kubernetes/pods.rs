@@ -1,7 +1,6 @@
 //! Pods of the namespace: watched, and annotated.
 //!
-//! Whoever reads the channel of `follow` keeps the pods. A watch that breaks is begun anew, at longer and longer intervals; what
-//! was known until then stays known until the server has said everything again.
+//! Whoever reads the channel of `follow` keeps the pods: what was known stays known until the server has said everything again.
 
 use std::{collections::BTreeMap, net::IpAddr, pin::pin};
 
@@ -10,12 +9,15 @@ use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Obj
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams},
-    runtime::{WatchStreamExt, watcher},
+    runtime::watcher,
 };
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::sync::mpsc;
 
-use super::{Cluster, Error, WATCH_S};
+use super::{
+    Cluster, Error, WATCH_S,
+    watch::{Heard, watch},
+};
 
 /// As much of a pod as anybody here asks for. Ten thousand of them are kept in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,22 +70,13 @@ const PAGE: u32 = 250;
 pub async fn follow(cluster: Cluster, told: mpsc::Sender<PodEvent>) {
     let api: Api<Watched> = Api::namespaced(cluster.client, &cluster.namespace);
     let config = watcher::Config::default().timeout(WATCH_S).page_size(PAGE);
-    let mut events = pin!(watcher(api, config).default_backoff());
-    let mut listed = Vec::new();
-    while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(watcher::Event::Init) => {
-                listed.clear();
-                continue;
-            }
-            Ok(watcher::Event::InitApply(pod)) => {
-                listed.push(pod.pod);
-                continue;
-            }
-            Ok(watcher::Event::InitDone) => PodEvent::Listed(std::mem::take(&mut listed)),
-            Ok(watcher::Event::Apply(pod)) => PodEvent::Applied(pod.pod),
-            Ok(watcher::Event::Delete(pod)) => PodEvent::Gone(pod.pod.name),
-            Err(error) => PodEvent::Failed(super::chain(&error)),
+    let mut heard = pin!(watch(api, config));
+    while let Some(heard) = heard.next().await {
+        let event = match heard {
+            Heard::Listed(pods) => PodEvent::Listed(pods.into_iter().map(|watched| watched.pod).collect()),
+            Heard::Applied(watched) => PodEvent::Applied(watched.pod),
+            Heard::Gone(watched) => PodEvent::Gone(watched.pod.name),
+            Heard::Failed(error) => PodEvent::Failed(error),
         };
         if told.send(event).await.is_err() {
             return;
@@ -101,6 +94,17 @@ impl Cluster {
         let patch = serde_json::json!({ "metadata": { "uid": uid, "annotations": annotations } });
         api.patch(pod, &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(())
+    }
+}
+
+// === impl Pod ===
+
+impl Pod {
+    /// Whether the other one says the same about where it is and whose, whatever its annotations say.
+    pub fn is_where(&self, other: &Self) -> bool {
+        let Self { name, uid, created, life, addresses, host_network, labels, annotations: _ } = self;
+        (name, uid, created, life) == (&other.name, &other.uid, &other.created, &other.life)
+            && (addresses, host_network, labels) == (&other.addresses, &other.host_network, &other.labels)
     }
 }
 

@@ -47,7 +47,9 @@ impl Stage for ControlStage {
     fn swap(&self, plugins: &Arc<PluginSet>, endpoints: &[Arc<Endpoint>]) {
         let sessions: HashSet<&SessionId> = endpoints.iter().map(|endpoint| &endpoint.id.session).collect();
         self.activities.keep(|session| sessions.contains(session));
-        let routes = Arc::new(RouteTable::new(endpoints.to_vec(), &self.activities));
+        let before = self.snapshots.current();
+        let before = before.as_ref().map(|snapshot| &*snapshot.routes);
+        let routes = Arc::new(RouteTable::new(endpoints.to_vec(), &self.activities, before));
         self.snapshots.swap(Snapshot { plugins: Arc::clone(plugins), routes });
     }
 }

@@ -28,11 +28,19 @@ struct Holder {
 
 /// Whose a session is. An operator's file needn't name owners: what stands in it is the operator's.
 #[derive(Clone, PartialEq, Eq)]
-enum Owner {
+pub enum Owner {
     Person(Arc<str>),
     Operator,
     /// Nobody was named: every such session is a stranger to the next.
     Session(SessionId),
+}
+
+/// Who asks for an address and a label.
+struct Claim<'a> {
+    age: &'a str,
+    key: &'a Key,
+    entry: &'a Entry,
+    at: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,40 +51,43 @@ pub enum Hold {
 
 /// Gives out addresses and labels. `before` keeps what it has for as long as it asks for it.
 pub fn hold(entries: &BTreeMap<Key, Entry>, before: &Holders) -> Holders {
-    let mut claims: Vec<(&Key, &Entry, Option<SocketAddr>)> = entries
+    let mut claims: Vec<Claim<'_>> = entries
         .iter()
         // A dropped one holds nothing; one that waits does, lest somebody takes its address meanwhile.
         .filter(|(_, entry)| !matches!(entry.judged.verdict(), Some(Verdict::Drop(_))))
         .map(|(key, entry)| {
             let at = if let Place::At(address) = entry.place { Some(address) } else { None };
-            (key, entry, at)
+            Claim { age: entry.created.as_deref().unwrap_or_default(), key, entry, at }
         })
         .collect();
-    let age = |entry: &Entry| entry.candidate.attributes.first("session.created").unwrap_or_default().to_owned();
-    claims.sort_by_cached_key(|(key, entry, _)| (age(entry), (*key).clone()));
+    // In the order of their keys where they're as old.
+    claims.sort_by_key(|claim| claim.age);
 
     let mut now = Holders::default();
-    for (_, entry, at) in &claims {
+    for Claim { entry, at, .. } in &claims {
         let Some(at) = at else { continue };
-        let holder = Holder::of(&entry.candidate);
+        let holder = Holder::of(entry);
         if before.addresses.get(at).is_some_and(|held| held.owner == holder.owner) {
             now.addresses.entry(*at).or_insert(holder);
         }
     }
-    for (_, entry, at) in &claims {
+    for Claim { entry, at, .. } in &claims {
         let Some(at) = at else { continue };
-        now.addresses.entry(*at).or_insert_with(|| Holder::of(&entry.candidate));
+        now.addresses.entry(*at).or_insert_with(|| Holder::of(entry));
     }
     now.labels = hold_labels(&claims, &before.labels);
     now
 }
 
 /// Each label to one endpoint; never one that is another session's id, under which its own host route may be.
-fn hold_labels(claims: &[(&Key, &Entry, Option<SocketAddr>)], before: &HashMap<String, Key>) -> HashMap<String, Key> {
+fn hold_labels(claims: &[Claim<'_>], before: &HashMap<String, Key>) -> HashMap<String, Key> {
+    if claims.iter().all(|claim| claim.entry.candidate.host_label.is_none()) {
+        return HashMap::new();
+    }
     let ids: HashMap<String, &SessionId> =
-        claims.iter().map(|(key, ..)| (key.0.session.as_str().to_ascii_lowercase(), &key.0.session)).collect();
+        claims.iter().map(|claim| (claim.key.0.session.as_str().to_ascii_lowercase(), &claim.key.0.session)).collect();
     let asked = || {
-        claims.iter().filter_map(|(key, entry, _)| {
+        claims.iter().filter_map(|Claim { key, entry, .. }| {
             let label = entry.candidate.host_label.as_deref()?;
             ids.get(label).is_none_or(|session| **session == key.0.session).then_some((label, *key))
         })
@@ -91,8 +102,24 @@ fn hold_labels(claims: &[(&Key, &Entry, Option<SocketAddr>)], before: &HashMap<S
     labels
 }
 
-/// What a kept candidate at a permitted address is to requests.
-pub fn endpoint(key: &Key, entry: &Entry, holders: &Holders) -> Option<Endpoint> {
+/// What a kept candidate at a permitted address is to requests. Who holds an endpoint sees at a glance whether it's still the same.
+pub fn endpoint(key: &Key, entry: &mut Entry, holders: &Holders) -> Option<Arc<Endpoint>> {
+    let host_label = entry.candidate.host_label.as_deref().filter(|label| holders.labels.get(*label) == Some(key));
+    if let Some(placed) = &entry.placed
+        && !entry.moved
+        && placed.host_label.as_deref() == host_label
+    {
+        return Some(Arc::clone(placed));
+    }
+    let new = make(entry, host_label)?;
+    if entry.placed.as_deref() != Some(&new) {
+        entry.placed = Some(Arc::new(new));
+    }
+    entry.moved = false;
+    entry.placed.clone()
+}
+
+fn make(entry: &Entry, host_label: Option<&str>) -> Option<Endpoint> {
     let (Some(keeping), Place::At(upstream)) = (entry.judged.keeps(), &entry.place) else { return None };
     let candidate = &entry.candidate;
     let mut attributes = candidate.attributes.clone();
@@ -112,7 +139,7 @@ pub fn endpoint(key: &Key, entry: &Entry, holders: &Holders) -> Option<Endpoint>
         listener_port: None,
         upstream_path: keeping.upstream_path.unwrap_or(candidate.upstream_path),
         display_name: named.unwrap_or(candidate.id.session.as_str()).into(),
-        host_label: candidate.host_label.as_deref().filter(|label| holders.labels.get(*label) == Some(key)).map(Into::into),
+        host_label: host_label.map(Into::into),
         attributes,
     })
 }
@@ -123,7 +150,7 @@ impl Holders {
     pub fn address(&self, entry: &Entry) -> Hold {
         let Place::At(at) = entry.place else { return Hold::Holds };
         match self.addresses.get(&at) {
-            Some(holder) if holder.owner != Owner::of(&entry.candidate) => Hold::HeldBy(holder.session.clone()),
+            Some(holder) if holder.owner != entry.owner => Hold::HeldBy(holder.session.clone()),
             _ => Hold::Holds,
         }
     }
@@ -132,17 +159,17 @@ impl Holders {
 // === impl Holder ===
 
 impl Holder {
-    fn of(candidate: &Candidate) -> Self {
-        Self { owner: Owner::of(candidate), session: candidate.id.session.clone() }
+    fn of(entry: &Entry) -> Self {
+        Self { owner: entry.owner.clone(), session: entry.candidate.id.session.clone() }
     }
 }
 
 // === impl Owner ===
 
 impl Owner {
-    fn of(candidate: &Candidate) -> Self {
-        match (candidate.owner(), candidate.source) {
-            (Some(owner), _) => Self::Person(owner.into()),
+    pub fn of(candidate: &Candidate) -> Self {
+        match (candidate.attributes.values("owner").first(), candidate.source) {
+            (Some(owner), _) => Self::Person(Arc::clone(owner)),
             (None, SourceKind::File) => Self::Operator,
             (None, SourceKind::Clearml | SourceKind::Kubernetes) => Self::Session(candidate.id.session.clone()),
         }

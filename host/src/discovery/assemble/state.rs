@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::place::{self, Hold, Holders};
+use super::place::{self, Hold, Holders, Owner};
 use crate::{
     discovery::{
         candidates::{Found, Rejection},
@@ -39,10 +39,17 @@ pub struct State {
 /// One candidate. Another one under the same key is a new entry.
 pub struct Entry {
     pub candidate: Arc<Candidate>,
+    /// Whose it is, and how old: asked at each change of anything.
+    pub owner: Owner,
+    pub created: Option<Arc<str>>,
     pub judged: Judged,
     /// By which its place was found.
     standing: Standing,
     pub place: Place,
+    /// What it was to requests when it was last placed: the very same value for as long as nothing changes.
+    pub placed: Option<Arc<Endpoint>>,
+    /// Whether anything has changed since.
+    pub moved: bool,
 }
 
 /// What the filters say.
@@ -77,6 +84,29 @@ impl State {
         }
         self.changed = true;
         let pods = found.pods.clone();
+        match self.sources.get(&source).is_some_and(|before| has_same_keys(before, &found)) {
+            true => self.exchange(source, found),
+            false => self.rebuild(source, found),
+        }
+        if let Some(pods) = pods.filter(|pods| !Arc::ptr_eq(pods, &self.pods)) {
+            self.pods = pods;
+            self.find_anew();
+        }
+    }
+
+    /// The same endpoints, of which some are another way now: the others aren't touched.
+    fn exchange(&mut self, source: SourceKind, found: Found) {
+        let before = self.sources.insert(source, found).unwrap_or_default();
+        let now = self.sources.get(&source).map(|found| found.candidates.as_slice()).unwrap_or_default();
+        for (before, now) in before.candidates.iter().zip(now).filter(|(before, now)| before != now) {
+            let entry = self.entries.get_mut(&(now.id.clone(), now.protocol));
+            if let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.candidate, before)) {
+                *entry = Entry::new(now.clone(), entry.placed.take());
+            }
+        }
+    }
+
+    fn rebuild(&mut self, source: SourceKind, found: Found) {
         self.sources.insert(source, found);
         self.overruled.clear();
         let mut claimed: HashMap<&SessionId, SourceKind> = HashMap::new();
@@ -100,15 +130,14 @@ impl State {
                     });
                     continue;
                 }
-                let known = self.entries.remove(&key).filter(|entry| entry.candidate == *candidate);
-                entries.insert(key, known.unwrap_or_else(|| Entry::new(candidate.clone())));
+                let entry = match self.entries.remove(&key) {
+                    Some(known) if known.candidate == *candidate => known,
+                    other => Entry::new(candidate.clone(), other.and_then(|entry| entry.placed)),
+                };
+                entries.insert(key, entry);
             }
         }
         self.entries = entries;
-        if let Some(pods) = pods {
-            self.pods = pods;
-            self.find_anew();
-        }
     }
 
     /// Forgets the places of those about which pods say something else now.
@@ -123,6 +152,7 @@ impl State {
             };
             if says_otherwise {
                 entry.place = Place::Unknown;
+                entry.moved = true;
             }
         }
     }
@@ -142,6 +172,7 @@ impl State {
         self.changed = true;
         for entry in self.entries.values_mut() {
             entry.judged = Judged::Not(entry.judged.take());
+            entry.moved = true;
         }
     }
 
@@ -151,9 +182,11 @@ impl State {
         for entry in self.entries.values_mut() {
             if matches!(entry.judged, Judged::Fault(..)) {
                 entry.judged = Judged::Not(entry.judged.take());
+                entry.moved = true;
             }
             if matches!(entry.place, Place::Refused(Refusal::Unresolved(_))) {
                 entry.place = Place::Unknown;
+                entry.moved = true;
             }
         }
     }
@@ -180,6 +213,7 @@ impl State {
             Ok(verdict) => Judged::Is(verdict),
             Err(fault) => Judged::Fault(fault, entry.judged.take()),
         };
+        entry.moved = true;
     }
 
     /// Applies the dial rules to what hasn't a place yet. Answers the names that are to be looked up.
@@ -189,6 +223,7 @@ impl State {
             if !matches!(entry.place, Place::Unknown) {
                 continue;
             }
+            entry.moved = true;
             entry.standing = entry.standing(&self.pods);
             let port = entry.candidate.port;
             let placed = |address: Result<SocketAddr, Refusal>| address.map_or_else(Place::Refused, Place::At);
@@ -217,6 +252,7 @@ impl State {
                 Standing::Own(_) | Standing::Unknown | Standing::Awaited => Ok(address),
             };
             entry.place = address.and_then(denied).map_or_else(Place::Refused, Place::At);
+            entry.moved = true;
             self.changed = true;
         }
     }
@@ -224,8 +260,9 @@ impl State {
     /// Everything that may be reached, in the order of its keys.
     pub fn place(&mut self) -> Vec<Arc<Endpoint>> {
         self.holders = place::hold(&self.entries, &self.holders);
-        let reachable = self.entries.iter().filter(|(_, entry)| self.holders.address(entry) == Hold::Holds);
-        reachable.filter_map(|(key, entry)| place::endpoint(key, entry, &self.holders)).map(Arc::new).collect()
+        let holders = &self.holders;
+        let reachable = self.entries.iter_mut().filter(|(_, entry)| holders.address(entry) == Hold::Holds);
+        reachable.filter_map(|(key, entry)| place::endpoint(key, entry, holders)).collect()
     }
 
     /// The port that an endpoint had, by a record of this gateway's in its session.
@@ -278,11 +315,22 @@ impl State {
     }
 }
 
+fn has_same_keys(one: &Found, other: &Found) -> bool {
+    let same = |(one, other): (&Arc<Candidate>, &Arc<Candidate>)| {
+        Arc::ptr_eq(one, other) || (&one.id, one.protocol) == (&other.id, other.protocol)
+    };
+    one.candidates.len() == other.candidates.len() && one.candidates.iter().zip(&other.candidates).all(same)
+}
+
 // === impl Entry ===
 
 impl Entry {
-    fn new(candidate: Arc<Candidate>) -> Self {
-        Self { candidate, judged: Judged::Not(None), standing: Standing::Unknown, place: Place::Unknown }
+    /// `placed` is what one under the same key was.
+    fn new(candidate: Arc<Candidate>, placed: Option<Arc<Endpoint>>) -> Self {
+        let created = candidate.attributes.values("session.created").first().cloned();
+        let owner = Owner::of(&candidate);
+        let (judged, standing, place) = (Judged::Not(None), Standing::Unknown, Place::Unknown);
+        Self { candidate, owner, created, judged, standing, place, placed, moved: true }
     }
 
     /// What pods say of the declared address; of a name nothing before it's resolved.

@@ -55,7 +55,7 @@ pub mod written {
 }
 
 /// What one pod declares.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Declared {
     /// None where it can't be one, or not now.
     pub session: Option<SessionId>,
