@@ -12,6 +12,11 @@ async fn an_account_may_do_what_its_role_says_and_nothing_else() {
     let pod = namespace.pod("one", &json!({})).await;
 
     let reader = namespace.account("reader").await;
+    // The server learns of a changed right a moment after it has taken it.
+    let granted = async || {
+        (reader.call(http::Method::GET, &namespace.core("pods"), "application/json", "").await.status == 200).then_some(())
+    };
+    eventually("the right to list", granted).await;
     let pods = reader.get(&namespace.core("pods")).await;
     assert_eq!(pods["items"][0]["metadata"]["name"], "one");
     let refused = reader.patch(&pod.path(), Patch::Merge, &json!({"metadata": {"annotations": {"a": "b"}}})).await;
@@ -19,8 +24,11 @@ async fn an_account_may_do_what_its_role_says_and_nothing_else() {
 
     let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "patch"]}]);
     namespace.change_role("reading", &rules).await;
-    let patched = reader.patch(&pod.path(), Patch::Merge, &json!({"metadata": {"annotations": {"a": "b"}}})).await;
-    assert_eq!(patched.status, 200, "{}", patched.message());
+    eventually("the right to patch", async || {
+        let patched = reader.patch(&pod.path(), Patch::Merge, &json!({"metadata": {"annotations": {"a": "b"}}})).await;
+        (patched.status == 200).then_some(())
+    })
+    .await;
     assert_eq!(pod.annotation("a").await.as_deref(), Some("b"));
 }
 

@@ -1,7 +1,10 @@
 //! A fake of Kubernetes' API server that fails on request: what a real one can't be brought to. It knows pods (list and watch) and
 //! takes what is written to Leases, Events and pods; tests of everything else use the real server.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -59,8 +62,8 @@ impl Kubernetes {
         .to_string()
     }
 
-    /// A running pod at this machine, with annotations without their prefix.
-    pub fn add_pod(&self, name: &str, annotations: &[(&str, String)]) {
+    /// A running pod, with annotations without their prefix.
+    pub fn add_pod(&self, name: &str, address: IpAddr, annotations: &[(&str, String)]) {
         let mut state = self.state();
         let annotations = annotations.iter().map(|(key, value)| (format!("wicketgate.io/{key}"), json!(value)));
         let metadata = json!({
@@ -69,7 +72,7 @@ impl Kubernetes {
         });
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
-            "status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]},
+            "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]},
         });
         state.tell(&json!({"type": "ADDED", "object": pod}));
         state.pods.push(pod);

@@ -19,8 +19,12 @@ async fn gateway(kubernetes: &Kubernetes) -> (Gateway, (TempDir, ConfigMap)) {
     (Gateway::start(&config).await, (files, plugins))
 }
 
-fn session(kubernetes: &Kubernetes, name: &str, upstream: &Upstream) {
-    kubernetes.add_pod(name, &[("port", upstream.port().to_string()), ("owner", "alice".into())]);
+/// Each pod has an address of its own.
+fn session(kubernetes: &Kubernetes, name: &str, upstreams: &mut Vec<Upstream>) {
+    let address = [127, 0, 1, u8::try_from(upstreams.len() + 1).unwrap()].into();
+    let upstream = Upstream::start_at(address);
+    kubernetes.add_pod(name, address, &[("port", upstream.port().to_string()), ("owner", "alice".into())]);
+    upstreams.push(upstream);
 }
 
 async fn answers(gateway: &Gateway, session: &str) {
@@ -34,8 +38,8 @@ async fn is_failing(gateway: &Gateway) -> bool {
 
 #[tokio::test]
 async fn a_server_that_refuses_takes_no_session_away() {
-    let (kubernetes, upstream) = (Kubernetes::start(), Upstream::start());
-    session(&kubernetes, "first", &upstream);
+    let (kubernetes, mut upstreams) = (Kubernetes::start(), Vec::new());
+    session(&kubernetes, "first", &mut upstreams);
     let (gateway, _files) = gateway(&kubernetes).await;
     answers(&gateway, "first").await;
     let refusals = [403, 410, 429, 500].map(Refusal::Status);
@@ -47,7 +51,7 @@ async fn a_server_that_refuses_takes_no_session_away() {
         assert_eq!(person("alice").get(&gateway.at("/service/first/echo")).await.status, 200, "{refusal:?}");
         // What happens meanwhile is known once the server says it.
         let name = format!("later-{number}");
-        session(&kubernetes, &name, &upstream);
+        session(&kubernetes, &name, &mut upstreams);
         kubernetes.refuse(None);
         answers(&gateway, &name).await;
         eventually("it answers again", async || (!is_failing(&gateway).await).then_some(())).await;
@@ -56,13 +60,13 @@ async fn a_server_that_refuses_takes_no_session_away() {
 
 #[tokio::test]
 async fn a_watch_that_is_too_old_is_begun_anew() {
-    let (kubernetes, upstream) = (Kubernetes::start(), Upstream::start());
-    session(&kubernetes, "first", &upstream);
+    let (kubernetes, mut upstreams) = (Kubernetes::start(), Vec::new());
+    session(&kubernetes, "first", &mut upstreams);
     let (gateway, _files) = gateway(&kubernetes).await;
     answers(&gateway, "first").await;
     for name in ["second", "third"] {
         kubernetes.expire();
-        session(&kubernetes, name, &upstream);
+        session(&kubernetes, name, &mut upstreams);
         answers(&gateway, name).await;
         answers(&gateway, "first").await;
     }
