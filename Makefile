@@ -20,7 +20,7 @@ demo: build
 test: build
 	@tests/run
 
-# What needs a real cluster: Helm, kube-apiserver and etcd, which are built once. Apart, for that takes minutes.
+# What needs a real cluster: Helm, kube-apiserver, etcd, kubelet and containerd, which are built once. Apart, for that takes minutes.
 test-cluster: build
 	@tests/cluster/run
 
