@@ -10,7 +10,8 @@ mod container;
 
 use serde_json::json;
 
-use build::{Entry, Image};
+use build::Entry;
+pub use build::Image;
 
 /// Compressed, as it's fetched: twice what it is now would be a mistake.
 const LARGEST_BYTES: u64 = 32 * 1024 * 1024;

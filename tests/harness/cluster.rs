@@ -1,10 +1,11 @@
 //! A real cluster without machines: etcd and kube-apiserver on loopback, with RBAC. Nothing runs in it: a pod is an object whose
-//! status the test writes, as a kubelet would. One is shared by all tests of a binary, each in a namespace of its own; a test that
+//! status the test writes, as a kubelet would, unless the test starts a `Node` and binds it to that. One is shared by all tests of a binary, each in a namespace of its own; a test that
 //! needs the server to fail starts one for itself.
 
 pub mod api;
 pub mod helm;
 pub mod namespace;
+pub mod node;
 pub mod tools;
 pub mod volume;
 
@@ -27,6 +28,7 @@ use crate::{Authority, PATIENCE, Pair, eventually, free_port, life, network};
 pub use api::{Api, Patch, Said};
 pub use helm::Helm;
 pub use namespace::{Namespace, Pod};
+pub use node::Node;
 pub use tools::tool;
 pub use volume::Volume;
 
@@ -64,8 +66,7 @@ impl Cluster {
     /// One of the caller's own.
     pub async fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("wicketgate-cluster-").tempdir().map(TempDir::keep).unwrap();
-        let gone = "for i in 1 2 3 4 5; do rm -rf \"$1\" && break; sleep 0.2; done";
-        let _afterwards = life::Afterwards::run(gone, &[directory.to_str().unwrap()]);
+        let _afterwards = life::Afterwards::remove(&directory);
         let authority = Authority::default();
         let admin = authority.issue_with(&["admin"], |params| {
             params.distinguished_name.push(DnType::OrganizationName, "system:masters");
@@ -147,9 +148,14 @@ impl Cluster {
 
     /// The same for one who may do everything.
     pub fn admin_kubeconfig(&self, namespace: &str) -> String {
+        self.admin_kubeconfig_at(self.0.address, namespace)
+    }
+
+    /// The same for one who reaches the server at this address.
+    pub fn admin_kubeconfig_at(&self, address: SocketAddr, namespace: &str) -> String {
         let Pair { certificate, key } = &self.0.admin;
         let user = json!({"client-certificate-data": STANDARD.encode(certificate), "client-key-data": STANDARD.encode(key)});
-        self.kubeconfig(self.0.address, namespace, &user)
+        self.kubeconfig(address, namespace, &user)
     }
 
     /// Who signed the server's certificate.

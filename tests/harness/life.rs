@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{LazyLock, Mutex, mpsc},
 };
@@ -24,7 +25,7 @@ static STARTER: LazyLock<Mutex<mpsc::Sender<Order>>> = LazyLock::new(|| {
 });
 
 /// Starts a program that is killed with this process, at the latest.
-pub fn spawn(program: &std::path::Path, change: impl FnOnce(&mut Command)) -> Child {
+pub fn spawn(program: &Path, change: impl FnOnce(&mut Command)) -> Child {
     let mut command = Command::new(need("setpriv", "util-linux"));
     command.args(["--pdeathsig", "KILL", "--"]).arg(program).stdin(Stdio::null());
     change(&mut command);
@@ -46,6 +47,11 @@ impl Afterwards {
         command.args(["-c", &format!("trap '' HUP INT TERM; cat >/dev/null; {script}"), "afterwards"]).args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         Self { shell: command.spawn().unwrap() }
+    }
+
+    /// Removes a directory into which processes may still write that are about to end.
+    pub fn remove(directory: &Path) -> Self {
+        Self::run("for i in 1 2 3 4 5; do rm -rf \"$1\" && break; sleep 0.2; done", &[directory.to_str().unwrap()])
     }
 }
 

@@ -118,6 +118,26 @@ impl Image {
         self.buildah(&["mount", &container]).await.into()
     }
 
+    /// All of it in one file, under this name.
+    pub async fn archive(&self, name: &str) -> PathBuf {
+        self.pack(IMAGE, name).await
+    }
+
+    /// The same for an image of one program, which needs nothing beside it.
+    pub async fn archive_of(&self, program: &Path, name: &str) -> PathBuf {
+        let container = self.buildah(&["from", "scratch"]).await;
+        self.buildah(&["add", "--quiet", &container, program.to_str().unwrap(), "/program"]).await;
+        self.buildah(&["config", "--entrypoint", "[\"/program\"]", &container]).await;
+        self.buildah(&["commit", "--quiet", "--rm", &container, name]).await;
+        self.pack(name, name).await
+    }
+
+    async fn pack(&self, image: &str, name: &str) -> PathBuf {
+        let archive = self.path(&name.replace(['/', ':'], "-")).with_extension("tar");
+        self.buildah(&["push", "--quiet", image, &format!("oci-archive:{}:{name}", archive.display())]).await;
+        archive
+    }
+
     /// As it would be pushed to a registry.
     pub async fn layers(&self) -> Vec<Layer> {
         let pushed = self.directory.path().join("pushed");

@@ -98,10 +98,15 @@ impl Namespace {
 
     /// A pod with this metadata besides its name (`{"annotations": …}`). It has a machine and no address yet.
     pub async fn pod(&self, name: &str, metadata: &Value) -> Pod {
-        let mut metadata = metadata.clone();
-        metadata["name"] = name.into();
         let containers = json!([{"name": "main", "image": "example.invalid/main"}]);
         let spec = json!({"nodeName": MACHINE, "restartPolicy": "Never", "containers": containers});
+        self.pod_of(name, metadata, &spec).await
+    }
+
+    /// The same of what the caller wants to run.
+    pub async fn pod_of(&self, name: &str, metadata: &Value, spec: &Value) -> Pod {
+        let mut metadata = metadata.clone();
+        metadata["name"] = name.into();
         self.api.create(&self.core("pods"), &json!({"metadata": metadata, "spec": spec})).await;
         Pod { name: name.into(), namespace: self.clone() }
     }
