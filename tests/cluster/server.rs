@@ -1,7 +1,7 @@
 //! The cluster that the tests stand on does what they take for granted.
 
 use serde_json::json;
-use wicketgate_tests::{Cluster, cluster::Patch};
+use wicketgate_tests::{Cluster, cluster::Patch, eventually};
 
 /// Without it a test on rights could never fail.
 #[tokio::test]
