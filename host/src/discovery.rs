@@ -5,6 +5,7 @@
 //! path of a request.
 
 pub mod assemble;
+pub mod book;
 pub mod candidates;
 pub mod clearml;
 mod declared;

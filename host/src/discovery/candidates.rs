@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
-use super::{leases::Claim, pods::Book};
+use super::{book::Book, leases::Claim};
 use crate::domain::{Candidate, EndpointId, Protocol, SourceKind};
 
 /// The attributes of the contract, in the order of `wit/README.md`. `label.<name>` comes on top.

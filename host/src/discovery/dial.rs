@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 pub use literal::{Host, parse};
 pub use special::canonical;
 
-use super::pods::Denial;
+use super::book::Denial;
 
 /// The rules of one gateway. Made once from the configuration.
 pub struct DialRules {

@@ -1,11 +1,10 @@
 //! Source `kubernetes`: pods of the gateway's namespace. Those with annotations of ours are sessions of their own; those of
-//! ClearML's agent say which address is a task's, and when it has ended (`book`).
+//! ClearML's agent say which address is a task's, and when it has ended (`discovery::book`).
 //!
 //! `Source::run` is started by the wiring and told of pods by `kubernetes::pods::follow`. What is found is reported whole, but only
 //! what changed is read again.
 
 mod annotations;
-mod book;
 mod publish;
 
 use std::{
@@ -20,11 +19,13 @@ use tokio::{
 };
 
 use self::annotations::{Declared, declared};
-pub use self::{
-    book::{Book, Denial, Notes, Standing},
-    publish::Publisher,
+pub use self::publish::Publisher;
+use super::{
+    Report,
+    book::{Book, Notes},
+    candidates::{Found, Rejection},
+    leases::record::Records,
 };
-use super::{Report, candidates::Found, candidates::Rejection, leases::record::Records};
 use crate::{
     config,
     domain::{SessionId, SourceKind},

@@ -9,10 +9,10 @@ use std::{
 use super::place::{self, Hold, Holders, Owner};
 use crate::{
     discovery::{
+        book::{Book, Standing},
         candidates::{Found, Rejection},
         dial::{self, DialRules, Host, Refusal},
         leases::{Claim, Leases},
-        pods::{Book, Standing},
         status::{self, EndpointState, SessionStatus},
     },
     domain::{Candidate, Endpoint, EndpointId, Protocol, SessionId, SourceKind, decision::Verdict},

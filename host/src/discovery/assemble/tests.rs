@@ -7,9 +7,9 @@ use std::{
 use super::*;
 use crate::{
     discovery::{
+        book::{Book, Notes},
         candidates::Found,
         file,
-        pods::{Book, Notes},
         status::EndpointState,
     },
     domain::{

@@ -219,3 +219,6 @@ impl fmt::Display for Denial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
