@@ -224,6 +224,7 @@ fn decisions(criterion: &mut Criterion) {
         protocol: Protocol::Http,
         host: "10.0.0.7".into(),
         port: 8888,
+        machine: None,
         upstream_path: UpstreamPath::Strip,
         transport: Transport::default(),
         host_label: None,

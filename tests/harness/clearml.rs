@@ -51,6 +51,10 @@ impl Clearml {
         self.server.url()
     }
 
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.server.address
+    }
+
     /// What a gateway needs to use this server.
     pub fn config(&self) -> String {
         self.config_with("")
