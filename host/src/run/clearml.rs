@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{mpsc, watch};
 
+use super::discovery::Ends;
 use crate::{
     auth::LoginServer,
     clearml::{Client, Error},
     config::Config,
-    discovery::{self, Assembled, Records, Report, clearml::Source, publish::Publisher},
+    discovery::{self, clearml::Source, publish::Publisher},
     domain::{
         Credential,
         facts::{Asked, FactSource},
     },
-    kubernetes::election::Leader,
 };
 
 /// One API server.
@@ -46,15 +45,8 @@ impl ApiServer {
     }
 
     /// Starts looking for sessions, and writing their addresses back.
-    pub fn start(
-        &self,
-        config: &Config,
-        records: Arc<Records>,
-        reports: mpsc::Sender<Report>,
-        assembled: watch::Receiver<Assembled>,
-        metrics: discovery::Metrics,
-        leader: Leader,
-    ) {
+    pub fn start(&self, config: &Config, ends: Ends) {
+        let Ends { records, reports, assembled, metrics, leader } = ends;
         let Some(clearml) = &config.clearml else { return };
         let gateway = discovery::clearml::Gateway {
             tcp_address: config.tcp_address(),

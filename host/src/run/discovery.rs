@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use prometheus_client::registry::Registry;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     clearml::{self, ApiServer},
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Config,
     discovery::{
-        self, Assembler, Board, Leases, NewPlugins,
+        self, Assembled, Assembler, Board, Leases, NewPlugins, Records, Report,
         dial::{DialRules, Resolver},
     },
     domain::SourceKind,
@@ -32,6 +32,16 @@ const FILE_POLL: Duration = Duration::from_secs(10);
 pub struct Servers<'a> {
     pub api: Option<&'a ApiServer>,
     pub kubernetes: Option<&'a Kubernetes>,
+    pub leader: Leader,
+}
+
+/// What a source and its publisher are connected to.
+#[derive(Clone)]
+pub struct Ends {
+    pub records: Arc<Records>,
+    pub reports: mpsc::Sender<Report>,
+    pub assembled: watch::Receiver<Assembled>,
+    pub metrics: discovery::Metrics,
     pub leader: Leader,
 }
 
@@ -78,13 +88,18 @@ pub async fn start(
     let metrics = discovery::Metrics::register(registry);
     let (assembler, inbox) = Assembler::new(stage, rules, resolver, leases, leader.clone(), sources, metrics.clone());
     let board = assembler.board();
-    let records = Arc::new(keys::records(config)?);
+    let ends = Ends {
+        records: Arc::new(keys::records(config)?),
+        reports: inbox.reports.clone(),
+        assembled: assembler.assembled(),
+        metrics,
+        leader,
+    };
     if let Some(api) = api {
-        let (reports, assembled) = (inbox.reports.clone(), assembler.assembled());
-        api.start(config, Arc::clone(&records), reports, assembled, metrics.clone(), leader.clone());
+        api.start(config, ends.clone());
     }
     if let Some(kubernetes) = kubernetes.filter(|kubernetes| kubernetes.looks_at_pods()) {
-        kubernetes.start(config, records, inbox.reports.clone(), assembler.assembled(), metrics, leader);
+        kubernetes.start(config, ends);
     }
     tokio::task::spawn_local(assembler.run());
     if let Some(path) = &config.discovery.file {

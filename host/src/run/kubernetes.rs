@@ -12,12 +12,10 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::discovery::Ends;
 use crate::{
     config::{self, Config},
-    discovery::{
-        self, Assembled, Records, Report,
-        pods::{Gateway, Publisher, Source},
-    },
+    discovery::pods::{Gateway, Publisher, Source},
     kubernetes::{
         Cluster, Error, config_maps,
         election::{Election, Leader},
@@ -70,15 +68,8 @@ impl Kubernetes {
     }
 
     /// Starts looking at pods, and writing to those that are sessions.
-    pub fn start(
-        &self,
-        config: &Config,
-        records: Arc<Records>,
-        reports: mpsc::Sender<Report>,
-        assembled: watch::Receiver<Assembled>,
-        metrics: discovery::Metrics,
-        leader: Leader,
-    ) {
+    pub fn start(&self, config: &Config, ends: Ends) {
+        let Ends { records, reports, assembled, metrics, leader } = ends;
         let (told, events) = mpsc::channel(WAITING_EVENTS);
         tokio::task::spawn_local(pods::follow(self.cluster.clone(), told));
         let gateway = Gateway { name: config.name.clone(), records: Arc::clone(&records) };
