@@ -59,6 +59,21 @@ fn annotations_become_a_session_with_its_endpoints() {
 }
 
 #[test]
+fn the_examples_pod_is_a_session() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/kubernetes/notebook.yaml");
+    let example: serde_json::Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let annotations = example["metadata"]["annotations"].as_object().unwrap();
+    let annotations = annotations.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
+    let name = example["metadata"]["name"].as_str().unwrap();
+    let declared = one(&Pod { annotations, ..pod(name, 1, &[]) });
+    assert_eq!(reasons(&declared), [""; 0]);
+    let ids: Vec<_> = declared.candidates.iter().map(|candidate| candidate.id.segment()).collect();
+    assert_eq!(ids, ["ada-notebook", "ada-notebook.ssh"]);
+    let argument = example["spec"]["containers"][0]["args"][1].as_str().unwrap();
+    assert!(argument.ends_with(&declared.candidates[0].id.path()), "{argument} is where the gateway leads");
+}
+
+#[test]
 fn what_cannot_be_a_session_says_why() {
     let cases: [(&[(&str, &str)], &str); 9] = [
         (&[("port", "none")], "pod p: wicketgate.io/endpoints or wicketgate.io/port: "),
