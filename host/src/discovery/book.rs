@@ -43,6 +43,8 @@ struct TaskPods {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Whose {
+    task: Option<SessionId>,
+    /// That it is by its annotations.
     session: Option<SessionId>,
     pod: String,
 }
@@ -138,7 +140,7 @@ impl Book {
     /// The refusal, where a pod has the address that isn't the session's.
     fn foreign(&self, candidate: &Candidate, address: IpAddr) -> Option<Standing> {
         let whose = self.addresses.get(&address)?;
-        let own = whose.session.as_ref() == Some(&candidate.id.session);
+        let own = [&whose.task, &whose.session].into_iter().flatten().any(|session| *session == candidate.id.session);
         (!own).then(|| Standing::Denied(Denial::AnothersPod { declared: address, pod: whose.pod.clone() }))
     }
 }
@@ -182,9 +184,10 @@ impl Notes {
                 book.agents.insert(pod.name.clone(), pod.addresses.clone());
             }
             if !pod.host_network {
-                let session = task.or_else(|| own.get(pod.name.as_str()).map(|session| (*session).clone()));
+                let session = own.get(pod.name.as_str()).map(|session| (*session).clone());
                 for address in &pod.addresses {
-                    book.addresses.insert(*address, Whose { session: session.clone(), pod: pod.name.clone() });
+                    let (task, session, pod) = (task.clone(), session.clone(), pod.name.clone());
+                    book.addresses.insert(*address, Whose { task, session, pod });
                 }
             }
         }

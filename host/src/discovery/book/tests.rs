@@ -90,3 +90,16 @@ fn nothing_is_dialled_for_a_task_before_the_pods_are_known() {
     assert!(Book::awaited().is_awaited_for(&task) && !Book::awaited().is_awaited_for(&pod));
     assert!(!Book::default().is_awaited_for(&task));
 }
+
+#[test]
+fn a_tasks_pod_may_be_a_session_of_its_own_besides() {
+    let pod = labelled(pod("clearml-id-t1", 1), &[("CLEARML", "a")]);
+    let own_session = SessionId::parse("notebook").unwrap();
+    let book = Notes::default().book(std::iter::once(&pod), std::iter::once((&own_session, &pod)), true);
+    let address = pod.addresses[0];
+    for (session, source) in [("t1", SourceKind::Clearml), ("notebook", SourceKind::Kubernetes)] {
+        assert_eq!(book.standing(&candidate(session, source), address), own(1), "{session}");
+    }
+    let stranger = book.standing(&candidate("t2", SourceKind::Kubernetes), address);
+    assert!(matches!(stranger, Standing::Denied(Denial::AnothersPod { .. })), "{stranger:?}");
+}

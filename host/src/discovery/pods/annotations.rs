@@ -68,6 +68,8 @@ const MOST_ENDPOINTS: usize = 64;
 /// With `external-address.` in front an annotation's name has at most 63 characters.
 const LONGEST_NAME: usize = 46;
 const MOST_VALUES: usize = 64;
+/// Unknown annotations of a pod that are shown.
+const MOST_SHOWN: usize = 4;
 
 /// None when the pod doesn't want to be a session, or not one of this gateway's.
 pub fn declared(pod: &Pod, gateway: &Gateway) -> Option<Declared> {
@@ -86,7 +88,9 @@ pub fn declared(pod: &Pod, gateway: &Gateway) -> Option<Declared> {
     let mut reject = |endpoint: &str, reason: String| {
         declared.rejected.push(Rejection { session: shown(id), endpoint: shown(endpoint), reason });
     };
-    for name in pod.annotations.keys().filter_map(|name| name.strip_prefix(ANNOTATIONS)).filter(|name| !is_known(name)) {
+    for name in
+        pod.annotations.keys().filter_map(|name| name.strip_prefix(ANNOTATIONS)).filter(|name| !is_known(name)).take(MOST_SHOWN)
+    {
         reject("", format!("pod {} has the unknown annotation {ANNOTATIONS}{}: it means nothing", pod.name, shown(name)));
     }
     let Some(session) = SessionId::parse(id) else {
