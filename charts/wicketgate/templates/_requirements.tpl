@@ -281,6 +281,9 @@ for a message to etcd); EndpointSlices take 20000 since Kubernetes 1.21 (kuberne
   "WICKETGATE_PLUGINS__DIRECTORY" "plugins"
   "WICKETGATE_PLUGINS__CONFIG_MAPS" "plugins.watch"
   "WICKETGATE_KUBERNETES__NAMESPACE" "config.kubernetes.namespace"
+  "WICKETGATE_KUBERNETES__ELECTION__LEASE" "config.kubernetes.election.lease"
+  "WICKETGATE_KUBERNETES__PODS__AGENT" "config.kubernetes.pods.agent"
+  "WICKETGATE_KUBERNETES__PODS__ANNOTATED" "config.kubernetes.pods.annotated"
 -}}
 {{- if eq $name $variable -}}
 {{- fail (printf "router.extraEnvs has %s: expected it in %s, from which other objects are made as well" $name $place) -}}
