@@ -28,6 +28,8 @@ pub struct Cluster {
     server: (String, u16),
     /// The gateway's name, by which Events say who they're from.
     gateway: String,
+    /// For one write: what a leader began while it was sure to be one is over when another one may lead.
+    write: Duration,
     /// This replica: the host's name (in a pod, the pod's) and a number of its own, since a restarted container keeps the name.
     identity: String,
 }
@@ -44,6 +46,8 @@ pub enum Error {
     ServiceAccount(#[from] kube::config::InClusterError),
     #[error("{}", api_sentence(.0))]
     Api(#[from] kube::Error),
+    #[error("no answer within {} ms", .0.as_millis())]
+    Slow(Duration),
 }
 
 /// A connection that says nothing for so long is taken for dead. Watches are begun anew before.
@@ -77,6 +81,7 @@ impl Cluster {
             namespace,
             server: (host, port),
             gateway: gateway.to_owned(),
+            write: Duration::from_secs(config.election.lease_s) / 4,
             identity: format!("{host_name}_{:08x}", fastrand::u32(..)),
         })
     }

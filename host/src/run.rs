@@ -141,8 +141,7 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let authorities = config.tls.extra_authorities()?;
     let api = ApiServer::new(config, &authorities)?;
     let kubernetes = Kubernetes::connect(config).await?;
-    let config_maps = kubernetes.as_ref().filter(|_| !config.plugins.config_maps.is_empty());
-    let config_maps = config_maps.map(|kubernetes| kubernetes.follow_config_maps(&config.plugins.config_maps));
+    let config_maps = kubernetes.as_ref().and_then(|kubernetes| kubernetes.follow_config_maps(&config.plugins.config_maps));
     let plugins = Plugins::new(config, &engine, &mint, api.as_ref(), config_maps)?;
 
     let pages = Pages::new(config, Arc::clone(&mint), api.as_ref().map(ApiServer::login));
@@ -160,13 +159,8 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let (ports, open_ports) = LeasedPorts::new(config.tcp.listen.unwrap_or(address.ip()), workers);
     let entrances = Entrances { open_ports, doors: Doors::new(&config.tcp, tls), draining };
     let workers = Arc::new(start_workers(&engine, &snapshots, gateway, sockets, entrances)?);
-    let (leader, election) = match &kubernetes {
-        Some(kubernetes) => {
-            let (leader, election) = kubernetes.elect(&config.name, stop.clone());
-            (leader, Some(election))
-        }
-        None => (Leader::alone(), None),
-    };
+    let (election, leader) = kubernetes.as_ref().map(|kubernetes| kubernetes.election(&config.name)).unzip();
+    let leader = leader.unwrap_or_else(Leader::alone);
     registry.register_collector(Box::new(LeaderMetric(leader.clone())));
     let leases = Leases::new(&config.tcp, Box::new(ports), leader.is_elected());
     let activities = Arc::<Activities>::default();
@@ -183,19 +177,17 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
         Arc::new(GatewayStatus { board, admission, snapshots, activities, leader, shutdown: stop.clone() });
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
-
+    let election = election.map(|election| kubernetes::stand(election, ready(Arc::clone(&status)), stop.clone()));
     tracing::info!(%address, secure = secure.map(tracing::field::display), admin = %config.admin.listen, workers = workers.count(), "listening");
     tokio::select! {
-        () = ready(&status) => {
+        () = ready(status) => {
             tracing::info!("ready");
             once_ready()?;
         }
         () = stop.draining() => {}
     }
     end(&config.shutdown, stop, drain, &workers).await;
-    if let Some(election) = election {
-        kubernetes::end(election).await;
-    }
+    kubernetes::end(election).await;
     signals.abort();
     admin.abort();
     Ok(())
@@ -220,7 +212,7 @@ async fn end(config: &config::Shutdown, mut stop: Shutdown, drain: watch::Sender
 }
 
 /// Waits until there are plugins that decide and sessions from each source.
-async fn ready(status: &Arc<dyn Status>) {
+async fn ready(status: Arc<dyn Status>) {
     while status.readiness().is_err() {
         tokio::time::sleep(READY_POLL).await;
     }

@@ -22,8 +22,8 @@ pub enum LogError {
 /// # Errors
 /// When the level can't be read, or when there's a log already.
 pub fn start_log(log: &Log) -> Result<(), LogError> {
-    // What this library says at each retry the gateway says once, and in a sentence.
-    let quiet = if log.level.contains("kube_runtime") || log.level == "off" { "" } else { ",kube_runtime=error" };
+    // What these libraries say at each retry the gateway says once, and in a sentence.
+    let quiet = if log.level.contains("kube_") || log.level == "off" { "" } else { ",kube_runtime=off,kube_client=off" };
     let filter = EnvFilter::builder().parse(format!("{}{quiet}", log.level));
     let filter = filter.map_err(|error| LogError::Level(log.level.clone(), error))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -38,6 +38,8 @@ pub enum DirectoryError {
     TooLarge { path: PathBuf, found: String, expected: String },
     #[error("{0}: changed while it was read")]
     Restless(PathBuf),
+    #[error("{0}")]
+    ConfigMaps(String),
 }
 
 // === impl Files ===

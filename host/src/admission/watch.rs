@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    directory::Files,
+    directory::{DirectoryError, Files},
     load::{Loader, RefusedSet},
     status::{AdmissionStatus, Metrics},
 };
@@ -118,10 +118,11 @@ impl Admission {
     }
 
     /// Reads the directory, or what its ConfigMaps hold, and admits what is new in it.
-    async fn look(&self, path: &Path, members: Option<Members>, found: &mut Found) {
+    async fn look(&self, path: &Path, members: Option<Result<Members, String>>, found: &mut Found) {
         let read_from = path.to_owned();
         let read = move || match members {
-            Some(members) => Files::from_members(&read_from, &members),
+            Some(Ok(members)) => Files::from_members(&read_from, &members),
+            Some(Err(why)) => Err(DirectoryError::ConfigMaps(why)),
             None => Files::read(&read_from),
         };
         let files = match tokio::task::spawn_blocking(read).await {
@@ -192,14 +193,13 @@ impl ConfigMaps {
 
     /// What counts instead of the mounted directory. While the watch works that's the ConfigMaps, since the mount may be behind
     /// them; and for a while after, until the mount has surely caught up.
-    fn look(&mut self) -> Option<Members> {
+    fn look(&mut self) -> Option<Result<Members, String>> {
         let Seen { members, healthy } = self.seen.borrow_and_update().clone();
         if healthy {
             self.healthy = Some(Instant::now());
         }
         let counts = self.healthy.is_some_and(|at| at.elapsed() < MOUNT_IS_BEHIND);
-        // One that is gone is an empty directory, which is refused: the mount would say the same.
-        counts.then(|| members.unwrap_or_default())
+        members.filter(|_| counts)
     }
 
     /// For ever, where there are none.

@@ -98,9 +98,6 @@ pub struct Assembler<S: Stage> {
 /// How often what a filter or the resolver failed on is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What a predecessor wrote is here within that time where a source tells of changes by itself.
-const LEADER_SETTLES: Duration = Duration::from_secs(1);
-
 /// Candidates between which others on this thread get their turn.
 const BATCH: usize = 64;
 
@@ -242,13 +239,12 @@ impl<S: Stage> Assembler<S> {
 
     /// Who has just come to lead looks once more before it gives out ports: its predecessor may have given some meanwhile.
     fn role(&self) -> Role {
-        let since = self.leader.leadership().map(|leadership| leadership.since);
-        if since == Some(None) {
+        if !self.leader.leads() {
             return Role::Follows;
         }
-        let has_looked = |since: Instant| {
-            since.elapsed() > LEADER_SETTLES && self.began.get(&SourceKind::Clearml).is_none_or(|began| *began > since)
-        };
+        let since = self.leader.leadership().map(|leadership| leadership.since);
+        let servers = [SourceKind::Clearml, SourceKind::Kubernetes];
+        let has_looked = |since: Instant| servers.iter().all(|source| self.began.get(source).is_none_or(|began| *began > since));
         if self.board.ready() && since.flatten().is_none_or(has_looked) { Role::Leads } else { Role::Waits }
     }
 

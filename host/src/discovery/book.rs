@@ -110,7 +110,11 @@ impl Book {
                     false => Standing::Unknown,
                 })
             }
-            SourceKind::Clearml if !self.tasks_are_known => Standing::Unknown,
+            // Which pods are tasks' own isn't looked at; which are sessions is known all the same.
+            SourceKind::Clearml if !self.tasks_are_known => {
+                let of_a_session = self.addresses.get(&address).is_some_and(|whose| whose.session.is_some());
+                self.foreign(candidate, address).filter(|_| of_a_session).unwrap_or(Standing::Unknown)
+            }
             SourceKind::Clearml => self.task(candidate, address),
         }
     }

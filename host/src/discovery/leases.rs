@@ -40,7 +40,12 @@ pub struct Lease {
     pub port: u16,
     pub since: Timestamp,
     pub upstream: SocketAddr,
+    /// Whoever has the session's id next has no claim to the port.
+    pub holder: Holder,
 }
+
+/// Whose an endpoint is.
+pub type Holder = (SourceKind, Option<Arc<str>>);
 
 /// A port that an endpoint had before, by a record of this gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +96,9 @@ pub struct Refusal {
 /// A port after its endpoint's end.
 struct Rest {
     of: EndpointId,
+    holder: Holder,
+    /// Of the lease that has ended.
+    since: Timestamp,
     until: Instant,
 }
 
@@ -149,9 +157,11 @@ impl Leases {
             .filter(|endpoint| endpoint.protocol == Protocol::Tcp)
             .map(|endpoint| (&endpoint.id, endpoint))
             .collect();
-        self.end_all_but(&asking, now, |id, lease| {
-            role == Role::Follows && claim(id).is_some_and(|claim| claim.port != lease.port)
-        });
+        // An older record is one of a lease that has ended.
+        let moved = |id: &EndpointId, lease: &Lease| {
+            role == Role::Follows && claim(id).is_some_and(|claim| claim.port != lease.port && claim.since > lease.since)
+        };
+        self.end_all_but(&asking, now, moved);
         let mut new: Vec<(&Arc<Endpoint>, Option<Claim>)> = asking
             .values()
             .filter(|endpoint| !self.held.contains_key(&endpoint.id))
@@ -167,13 +177,17 @@ impl Leases {
             (std::cmp::Reverse(since), endpoint.transport.listen_port.is_none(), age(endpoint), endpoint.id.clone())
         });
         for (endpoint, claim) in new {
+            if let Some(claim) = claim.filter(|_| role == Role::Follows) {
+                self.give_way(claim, now);
+            }
             match self.find(endpoint, claim, role, now) {
                 Ok(port) => {
                     self.resting.remove(&port);
                     let since = claim.filter(|claim| claim.port == port).map_or_else(Timestamp::now, |claim| claim.since);
                     tracing::info!(endpoint = %endpoint.id, port, "port leased");
                     self.holders.insert(port, endpoint.id.clone());
-                    self.held.insert(endpoint.id.clone(), Lease { port, since, upstream: endpoint.upstream });
+                    self.held
+                        .insert(endpoint.id.clone(), Lease { port, since, upstream: endpoint.upstream, holder: holder(endpoint) });
                 }
                 Err(why) => drop(self.refused.insert(endpoint.id.clone(), why)),
             }
@@ -244,28 +258,39 @@ impl Leases {
         now: Instant,
         moved: impl Fn(&EndpointId, &Lease) -> bool,
     ) {
-        let ended: Vec<EndpointId> = self
+        let goes_on = |endpoint: &Endpoint, lease: &Lease| {
+            endpoint.transport.listen_port.is_none_or(|port| port == lease.port) && holder(endpoint) == lease.holder
+        };
+        let ended = self
             .held
             .iter()
-            .filter(|(id, lease)| {
-                moved(id, lease)
-                    || asking.get(id).is_none_or(|endpoint| endpoint.transport.listen_port.is_some_and(|port| port != lease.port))
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in ended {
-            let Some(lease) = self.held.remove(&id) else { continue };
-            self.holders.remove(&lease.port);
-            self.ports.close(lease.port);
-            tracing::info!(endpoint = %id, port = lease.port, "lease ended");
-            if !self.quarantine.is_zero() {
-                self.resting.insert(lease.port, Rest { of: id, until: now + self.quarantine });
-            }
+            .filter(|(id, lease)| moved(id, lease) || !asking.get(id).is_some_and(|endpoint| goes_on(endpoint, lease)));
+        for id in ended.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.end(id, now);
         }
         for (id, endpoint) in asking {
             if let Some(lease) = self.held.get_mut(*id) {
                 lease.upstream = endpoint.upstream;
             }
+        }
+    }
+
+    fn end(&mut self, id: EndpointId, now: Instant) {
+        let Some(lease) = self.held.remove(&id) else { return };
+        self.holders.remove(&lease.port);
+        self.ports.close(lease.port);
+        tracing::info!(endpoint = %id, port = lease.port, "lease ended");
+        if !self.quarantine.is_zero() {
+            let rest = Rest { of: id, holder: lease.holder, since: lease.since, until: now + self.quarantine };
+            self.resting.insert(lease.port, rest);
+        }
+    }
+
+    /// The replica that leads has given the port to somebody else since.
+    fn give_way(&mut self, claim: Claim, now: Instant) {
+        let holder = self.holders.get(&claim.port).filter(|id| self.held.get(*id).is_some_and(|lease| lease.since < claim.since));
+        if let Some(holder) = holder.cloned() {
+            self.end(holder, now);
         }
     }
 
@@ -312,12 +337,12 @@ impl Leases {
             if claim.is_none() && role != Role::Leads && !by_operator {
                 return Err(waits());
             }
-            self.is_free_for(role, port, &endpoint.id)?;
+            self.is_free_for(role, port, endpoint, claim)?;
             let opened = self.open(port, now).map(|()| port);
             return opened.map_err(|error| Refusal::new("port-taken", format!("port {port}: {error}")));
         }
         if let Some(claim) = claim.filter(|claim| range.holds(claim.port) && !self.reserved.contains(&claim.port))
-            && self.is_free_for(role, claim.port, &endpoint.id).is_ok()
+            && self.is_free_for(role, claim.port, endpoint, Some(claim)).is_ok()
             && self.open(claim.port, now).is_ok()
         {
             return Ok(claim.port);
@@ -325,9 +350,9 @@ impl Leases {
         if role != Role::Leads {
             return Err(waits());
         }
-        for port in self.order(range, &endpoint.id) {
+        for port in self.order(range, endpoint) {
             let may_have = !self.reserved.contains(&port) && !self.foreign.contains_key(&port);
-            if may_have && self.is_free_for(role, port, &endpoint.id).is_ok() && self.open(port, now).is_ok() {
+            if may_have && self.is_free_for(role, port, endpoint, None).is_ok() && self.open(port, now).is_ok() {
                 return Ok(port);
             }
         }
@@ -335,23 +360,25 @@ impl Leases {
     }
 
     /// The port that it had last, then all from one that its name leads to.
-    fn order(&self, range: config::PortRange, id: &EndpointId) -> impl Iterator<Item = u16> + use<> {
-        let before = self.resting.iter().find(|(_, rest)| rest.of == *id).map(|(port, _)| *port);
+    fn order(&self, range: config::PortRange, endpoint: &Endpoint) -> impl Iterator<Item = u16> + use<> {
+        let before = self.resting.iter().find(|(_, rest)| rest.is_of(endpoint)).map(|(port, _)| *port);
         let size = range.size();
         // The same in every release.
-        let digest = digest::digest(&digest::SHA256, id.segment().as_bytes());
+        let digest = digest::digest(&digest::SHA256, endpoint.id.segment().as_bytes());
         let first = digest.as_ref().iter().take(4).fold(0, |number, byte| number << 8 | usize::from(*byte)) % size;
         let all = (0..size).filter_map(move |step| u16::try_from(usize::from(range.start) + (first + step) % size).ok());
         before.into_iter().chain(all)
     }
 
     /// Whether nobody else has it. The error says who. Whether a port has rested is for the replica to judge that leads.
-    fn is_free_for(&self, role: Role, port: u16, id: &EndpointId) -> Result<(), Refusal> {
+    /// By a record of that, later than what has ended there.
+    fn is_free_for(&self, role: Role, port: u16, endpoint: &Endpoint, claim: Option<Claim>) -> Result<(), Refusal> {
         if let Some(holder) = self.holders.get(&port) {
             return Err(Refusal::new("port-taken", format!("port {port} is leased to session {}", holder.session)));
         }
         match self.resting.get(&port) {
-            Some(rest) if rest.of != *id && role != Role::Follows => {
+            Some(rest) if role == Role::Follows && claim.is_some_and(|claim| claim.since > rest.since) => Ok(()),
+            Some(rest) if !rest.is_of(endpoint) => {
                 let detail = format!("port {port} rests after its last session for {} s", self.quarantine.as_secs());
                 Err(Refusal::new("port-taken", detail))
             }
@@ -378,6 +405,14 @@ impl Leases {
     }
 }
 
+// === impl Rest ===
+
+impl Rest {
+    fn is_of(&self, endpoint: &Endpoint) -> bool {
+        self.of == endpoint.id && self.holder == holder(endpoint)
+    }
+}
+
 // === impl Refusal ===
 
 impl Refusal {
@@ -389,6 +424,10 @@ impl Refusal {
     pub fn is_published(&self) -> bool {
         !matches!(self.code, NOT_SERVED | WAITING)
     }
+}
+
+fn holder(endpoint: &Endpoint) -> Holder {
+    (endpoint.source, endpoint.attributes.values("owner").first().cloned())
 }
 
 /// Older sessions first, so that each start comes to the same result.

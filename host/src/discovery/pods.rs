@@ -29,7 +29,7 @@ use super::{
 use crate::{
     config,
     domain::{SessionId, SourceKind},
-    kubernetes::pods::{Pod, PodEvent},
+    kubernetes::pods::{Life, Pod, PodEvent},
 };
 
 /// What the gateway itself has to do with a pod.
@@ -44,6 +44,8 @@ pub struct Observed {
     /// Counts reports; zero: none yet.
     pub look: u64,
     pub pods: Arc<HashMap<SessionId, Arc<Pod>>>,
+    /// Pods in which this gateway has written, and which are no sessions of its any more.
+    pub left: Arc<[Arc<Pod>]>,
 }
 
 /// See the module.
@@ -57,6 +59,8 @@ pub struct Source {
     pods: Option<BTreeMap<String, Known>>,
     notes: Notes,
     look: u64,
+    /// When the listing was begun to which everything else came.
+    began: Instant,
     /// Whether there's something to report.
     changed: bool,
     /// What pods were said to be where at the last report. None: something else is so by now.
@@ -94,6 +98,7 @@ impl Source {
             pods: None,
             notes: Notes::default(),
             look: 0,
+            began: Instant::now(),
             changed: false,
             book: None,
             rewritten: Vec::new(),
@@ -108,7 +113,7 @@ impl Source {
             // What was said before the failure counts.
             if std::mem::take(&mut self.changed) {
                 let found = self.found();
-                let report = Report { look: self.look, ..Report::new(SourceKind::Kubernetes, Ok(found)) };
+                let report = Report { look: self.look, began: self.began, ..Report::new(SourceKind::Kubernetes, Ok(found)) };
                 if self.reports.send(report).await.is_err() {
                     return;
                 }
@@ -134,7 +139,8 @@ impl Source {
 
     fn take(&mut self, event: PodEvent) -> Option<String> {
         match event {
-            PodEvent::Listed(pods) => {
+            PodEvent::Listed { pods, began } => {
+                self.began = began;
                 let mut before = self.pods.take().unwrap_or_default();
                 let pods = pods.into_iter().map(|pod| (pod.name.clone(), self.know(before.remove(&pod.name), pod).0));
                 self.pods = Some(pods.collect());
@@ -195,7 +201,7 @@ impl Source {
 
     fn found(&mut self) -> Found {
         let pods = || self.pods.iter().flat_map(BTreeMap::values);
-        // Of several pods that want to be one session it's the oldest: a newcomer takes nothing away from it.
+        // Of several pods that want to be one session it's the one of that name, or the oldest: a newcomer takes nothing away from it.
         let mut sessions: BTreeMap<&SessionId, (&Known, &Declared)> = BTreeMap::new();
         let mut found = Found::default();
         for known in pods() {
@@ -204,7 +210,7 @@ impl Source {
             let Some(session) = &declared.session else { continue };
             let mut this = (known, declared);
             if let Some(holder) = sessions.get_mut(session) {
-                if known.age() < holder.0.age() {
+                if known.rank(session) < holder.0.rank(session) {
                     std::mem::swap(holder, &mut this);
                 }
                 found.rejected.push(second(session, &this.0.pod));
@@ -225,7 +231,10 @@ impl Source {
         found.pods = Some(Arc::clone(&book));
         self.book = Some(book);
         self.look += 1;
-        self.observed.send_replace(Observed { look: self.look, pods: Arc::new(observed) });
+        let own = |pod: &Pod| annotations::published_by(pod) == Some(self.gateway.name.as_str()) && pod.life != Life::Ended;
+        let left = pods().filter(|known| own(&known.pod) && !known.session().is_some_and(|session| observed.contains_key(session)));
+        let left = left.map(|known| Arc::clone(&known.pod)).collect();
+        self.observed.send_replace(Observed { look: self.look, pods: Arc::new(observed), left });
         found
     }
 }
@@ -237,9 +246,9 @@ impl Known {
         self.declared.as_ref()?.session.as_ref()
     }
 
-    /// For comparing: the older pod's is less.
-    fn age(&self) -> (&str, &str) {
-        (&self.pod.created, &self.pod.name)
+    /// For comparing: the one with the better right to the session's id is less. A pod of that name goes before all that only say so.
+    fn rank(&self, session: &SessionId) -> (bool, &str, &str) {
+        (self.pod.name != session.as_str(), &self.pod.created, &self.pod.name)
     }
 }
 

@@ -23,8 +23,8 @@ pub type Members = Arc<BTreeMap<String, Vec<u8>>>;
 /// What is known of the ConfigMaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// As they were last seen. None until all were looked at once, and when none of them is there.
-    pub members: Option<Members>,
+    /// As they were last seen; or why they're no set. None until all were looked at once.
+    pub members: Option<Result<Members, String>>,
     /// Whether the watch works.
     pub healthy: bool,
 }
@@ -57,9 +57,9 @@ pub async fn follow(cluster: Cluster, names: Vec<String>, seen: sync::watch::Sen
             }
         }
         let healthy = known.iter().all(|(state, _)| state.is_ok());
-        let members = healthy.then(|| merge(&known));
+        let members = healthy.then(|| merge(&names, &known));
         let changed = |seen: &mut Seen| {
-            let new = Seen { members: members.unwrap_or_else(|| seen.members.clone()), healthy };
+            let new = Seen { members: members.or_else(|| seen.members.clone()), healthy };
             let news = *seen != new;
             *seen = new;
             news
@@ -75,20 +75,28 @@ pub async fn follow(cluster: Cluster, names: Vec<String>, seen: sync::watch::Sen
 fn one(api: Api<Watched>, name: &str) -> impl Stream<Item = Change> + use<> {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_S);
     watch(api, config).map(|heard| match heard {
-        Heard::Listed(maps) => Change::Is(maps.into_iter().next().map(|map| map.members)),
+        Heard::Listed { objects, .. } => Change::Is(objects.into_iter().next().map(|map| map.members)),
         Heard::Applied(map) => Change::Is(Some(map.members)),
         Heard::Gone(_) => Change::Is(None),
         Heard::Failed(error) => Change::Failed(error),
     })
 }
 
-fn merge(known: &[(Result<(), String>, Content)]) -> Option<Members> {
+/// All of them as one directory. One that is missing, or two that hold the same file, make no set: what is left could let in more
+/// people than what was meant.
+fn merge(names: &[String], known: &[(Result<(), String>, Content)]) -> Result<Members, String> {
     let mut members = BTreeMap::new();
-    let contents = known.iter().filter_map(|(_, content)| content.as_ref());
-    for (name, content) in contents.flatten() {
-        members.insert(name.clone(), content.clone());
+    let mut from = BTreeMap::new();
+    for (name, (_, content)) in names.iter().zip(known) {
+        let content = content.as_ref().ok_or_else(|| format!("there is no ConfigMap {name}, which plugins.config_maps names"))?;
+        for (file, bytes) in content {
+            if let Some(other) = from.insert(file, name) {
+                return Err(format!("the ConfigMaps {other} and {name} both have {file}, expected it in one of them"));
+            }
+            members.insert(file.clone(), bytes.clone());
+        }
     }
-    known.iter().any(|(_, content)| content.is_some()).then(|| Arc::new(members))
+    Ok(Arc::new(members))
 }
 
 /// A ConfigMap as far as it's looked at.
@@ -147,5 +155,24 @@ impl Resource for Watched {
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn config_maps_are_one_set_or_none() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        let map = |files: &[&str]| (Ok(()), Some(files.iter().map(|file| ((*file).to_owned(), b"x".to_vec())).collect()));
+        let files = |known: [(Result<(), String>, Content); 2]| merge(&names, &known).map(|members| members.len());
+        assert_eq!(files([map(&["plugins.yaml"]), map(&["p.wasm"])]), Ok(2));
+        assert_eq!(
+            files([map(&["plugins.yaml"]), (Ok(()), None)]).unwrap_err(),
+            "there is no ConfigMap b, which plugins.config_maps names"
+        );
+        let twice = files([map(&["plugins.yaml"]), map(&["plugins.yaml"])]).unwrap_err();
+        assert!(twice.starts_with("the ConfigMaps a and b both have plugins.yaml"), "{twice}");
     }
 }

@@ -25,6 +25,8 @@ use crate::{config, shutdown::Shutdown};
 pub struct Leadership {
     /// Since when it's this replica.
     pub since: Option<Instant>,
+    /// Until when, unless it's renewed: before anybody else may take it.
+    pub until: Option<Instant>,
     /// Whoever holds the Lease.
     pub holder: Option<String>,
 }
@@ -61,7 +63,7 @@ enum Outcome {
 
 /// How often a Lease that somebody else holds is looked at, and how soon a failed renewal is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// For one call.
+/// For one call, at most.
 const CALL: Duration = Duration::from_secs(5);
 
 // === impl Leader ===
@@ -77,7 +79,11 @@ impl Leader {
     }
 
     pub fn leads(&self) -> bool {
-        self.0.as_ref().is_none_or(|leadership| leadership.borrow().since.is_some())
+        // By the clock, since this may be asked before the election has noticed how late it is.
+        self.0.as_ref().is_none_or(|leadership| {
+            let Leadership { since, until, .. } = *leadership.borrow();
+            since.is_some() && until.is_some_and(|until| Instant::now() < until)
+        })
     }
 
     /// What an election has come to; none without one.
@@ -144,12 +150,19 @@ impl Election {
                 identity = self.identity,
                 "this replica leads: it publishes addresses and leases ports"
             );
-            self.leadership.send_replace(Leadership { since: Some(Instant::now()), holder: Some(self.identity.clone()) });
-            // Before anybody else may take it: what was begun until then is over when the Lease ends.
-            while let Ok(Outcome::Held) = timeout_at(self.renewed + self.valid * 2 / 3, self.renew()).await {}
+            self.leadership.send_modify(|leadership| {
+                leadership.since = Some(Instant::now());
+                leadership.holder = Some(self.identity.clone());
+            });
+            while let Ok(Outcome::Held) = timeout_at(self.until(), self.renew()).await {}
             tracing::warn!(lease = self.lease, "this replica doesn't lead any more");
             self.step_down();
         }
+    }
+
+    /// What is begun until then is over when the Lease ends, if it takes no longer than a write may.
+    fn until(&self) -> Instant {
+        self.renewed + self.valid * 2 / 3
     }
 
     fn step_down(&self) {
@@ -170,23 +183,34 @@ impl Election {
     /// None when nothing could be found out.
     async fn attempt(&mut self) -> Option<Outcome> {
         let began = Instant::now();
-        let error = match timeout(CALL, self.take()).await {
+        let error = match timeout(self.call(), self.take()).await {
             Ok(Ok(outcome)) => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!(lease = self.lease, "the Lease can be read and written again");
                 }
                 if matches!(outcome, Outcome::Held) {
                     self.renewed = began;
+                    let until = self.until();
+                    // Nobody needs to wake up for it.
+                    self.leadership.send_if_modified(|leadership| {
+                        leadership.until = Some(until);
+                        false
+                    });
                 }
                 return Some(outcome);
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", CALL.as_secs()),
+            Err(_) => format!("no answer within {} ms", self.call().as_millis()),
         };
         if !std::mem::replace(&mut self.failing, true) {
             tracing::warn!(lease = self.lease, error, "the Lease can't be had: nothing is published by this replica");
         }
         None
+    }
+
+    /// Short enough for a second try before it's too late.
+    fn call(&self) -> Duration {
+        CALL.min(self.valid / 6)
     }
 
     /// Takes the Lease if it's ours, free, or wasn't renewed for as long as it's valid.

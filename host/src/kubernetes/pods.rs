@@ -2,7 +2,7 @@
 //!
 //! Whoever reads the channel of `follow` keeps the pods: what was known stays known until the server has said everything again.
 
-use std::{collections::BTreeMap, net::IpAddr, pin::pin};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use futures_util::StreamExt;
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -12,10 +12,14 @@ use kube::{
     runtime::watcher,
 };
 use serde::{Deserialize, de::IgnoredAny};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 
 use super::{
     Cluster, Error, WATCH_S,
+    election::Leader,
     watch::{Heard, watch},
 };
 
@@ -49,8 +53,11 @@ pub enum Life {
 /// What happens to pods.
 #[derive(Debug)]
 pub enum PodEvent {
-    /// All there are; others are gone.
-    Listed(Vec<Pod>),
+    /// All there are; others are gone. What was written after the listing was begun may be missing.
+    Listed {
+        pods: Vec<Pod>,
+        began: Instant,
+    },
     Applied(Pod),
     /// By name.
     Gone(String),
@@ -67,16 +74,33 @@ pub const ANNOTATIONS: &str = "wicketgate.io/";
 const PAGE: u32 = 250;
 
 /// Tells what happens to the namespace's pods until nobody listens any more.
-pub async fn follow(cluster: Cluster, told: mpsc::Sender<PodEvent>) {
+///
+/// A replica that comes to lead lists them anew: its predecessor may have written what a watch that has just failed didn't say.
+pub async fn follow(cluster: Cluster, mut leader: Leader, told: mpsc::Sender<PodEvent>) {
     let api: Api<Watched> = Api::namespaced(cluster.client, &cluster.namespace);
     let config = watcher::Config::default().timeout(WATCH_S).page_size(PAGE);
-    let mut heard = pin!(watch(api, config));
-    while let Some(heard) = heard.next().await {
+    let mut watching = Box::pin(watch(api.clone(), config.clone()));
+    let mut led = leader.leads();
+    loop {
+        let heard = tokio::select! {
+            heard = watching.next() => heard,
+            () = leader.changed() => {
+                if !std::mem::replace(&mut led, leader.leads()) && led {
+                    watching = Box::pin(watch(api.clone(), config.clone()));
+                }
+                continue;
+            }
+        };
         let event = match heard {
-            Heard::Listed(pods) => PodEvent::Listed(pods.into_iter().map(|watched| watched.pod).collect()),
-            Heard::Applied(watched) => PodEvent::Applied(watched.pod),
-            Heard::Gone(watched) => PodEvent::Gone(watched.pod.name),
-            Heard::Failed(error) => PodEvent::Failed(error),
+            None => return,
+            Some(heard) => match heard {
+                Heard::Listed { objects, began } => {
+                    PodEvent::Listed { pods: objects.into_iter().map(|watched| watched.pod).collect(), began }
+                }
+                Heard::Applied(watched) => PodEvent::Applied(watched.pod),
+                Heard::Gone(watched) => PodEvent::Gone(watched.pod.name),
+                Heard::Failed(error) => PodEvent::Failed(error),
+            },
         };
         if told.send(event).await.is_err() {
             return;
@@ -92,7 +116,9 @@ impl Cluster {
     pub async fn annotate(&self, pod: &str, uid: &str, annotations: &BTreeMap<String, Option<String>>) -> Result<(), Error> {
         let api: Api<Watched> = Api::namespaced(self.client.clone(), &self.namespace);
         let patch = serde_json::json!({ "metadata": { "uid": uid, "annotations": annotations } });
-        api.patch(pod, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let written = timeout(self.write, api.patch(pod, &params, &patch)).await;
+        written.map_err(|_| Error::Slow(self.write))??;
         Ok(())
     }
 }

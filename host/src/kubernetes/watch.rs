@@ -15,8 +15,11 @@ use super::api_sentence;
 
 #[derive(Debug)]
 pub enum Heard<K> {
-    /// All there are; others are gone.
-    Listed(Vec<K>),
+    /// All there are, asked for since then; others are gone.
+    Listed {
+        objects: Vec<K>,
+        began: Instant,
+    },
     Applied(K),
     Gone(K),
     /// The server can't say now what happens; it's asked again.
@@ -28,6 +31,7 @@ struct Watch<K> {
     config: watcher::Config,
     events: Option<BoxStream<'static, watcher::Result<watcher::Event<K>>>>,
     listed: Vec<K>,
+    listing: Instant,
     began: Instant,
     failures: u32,
 }
@@ -43,7 +47,8 @@ pub fn watch<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Hear
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let watch = Watch { api, config, events: None, listed: Vec::new(), began: Instant::now(), failures: 0 };
+    let watch =
+        Watch { api, config, events: None, listed: Vec::new(), listing: Instant::now(), began: Instant::now(), failures: 0 };
     stream::unfold(watch, async |mut watch| Some((watch.hear().await, watch)))
 }
 
@@ -57,14 +62,20 @@ impl<K: Resource + Clone + DeserializeOwned + Debug + Send + 'static> Watch<K> {
                 None => {
                     sleep(pause(self.failures, fastrand::f64())).await;
                     self.began = Instant::now();
+                    self.listing = self.began;
                     self.listed.clear();
                     self.events.insert(watcher(self.api.clone(), self.config.clone()).boxed())
                 }
             };
             match events.next().await {
-                Some(Ok(watcher::Event::Init)) => self.listed.clear(),
+                Some(Ok(watcher::Event::Init)) => {
+                    self.listed.clear();
+                    self.listing = Instant::now();
+                }
                 Some(Ok(watcher::Event::InitApply(object))) => self.listed.push(object),
-                Some(Ok(watcher::Event::InitDone)) => return Heard::Listed(std::mem::take(&mut self.listed)),
+                Some(Ok(watcher::Event::InitDone)) => {
+                    return Heard::Listed { objects: std::mem::take(&mut self.listed), began: self.listing };
+                }
                 Some(Ok(watcher::Event::Apply(object))) => return Heard::Applied(object),
                 Some(Ok(watcher::Event::Delete(object))) => return Heard::Gone(object),
                 Some(Err(error)) => {

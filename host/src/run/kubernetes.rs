@@ -61,17 +61,16 @@ impl Kubernetes {
         self.config.pods.agent || self.config.pods.annotated
     }
 
-    /// Stands for election from now on, until the end.
-    pub fn elect(&self, gateway: &str, stop: Shutdown) -> (Leader, JoinHandle<()>) {
-        let (election, leader) = Election::new(&self.cluster, &self.config.election, gateway);
-        (leader, tokio::task::spawn_local(election.run(stop)))
+    /// Nobody stands for it yet.
+    pub fn election(&self, gateway: &str) -> (Election, Leader) {
+        Election::new(&self.cluster, &self.config.election, gateway)
     }
 
     /// Starts looking at pods, and writing to those that are sessions.
     pub fn start(&self, config: &Config, ends: Ends) {
         let Ends { records, reports, assembled, metrics, leader } = ends;
         let (told, events) = mpsc::channel(WAITING_EVENTS);
-        tokio::task::spawn_local(pods::follow(self.cluster.clone(), told));
+        tokio::task::spawn_local(pods::follow(self.cluster.clone(), leader.clone(), told));
         let gateway = Gateway { name: config.name.clone(), records: Arc::clone(&records) };
         let (source, observed) = Source::new(self.config.pods.clone(), gateway, events, reports);
         tokio::task::spawn_local(source.run());
@@ -81,18 +80,34 @@ impl Kubernetes {
         }
     }
 
-    /// Starts watching the ConfigMaps of plugins.
-    pub fn follow_config_maps(&self, names: &[String]) -> watch::Receiver<config_maps::Seen> {
+    /// Starts watching the ConfigMaps of plugins, if any are named.
+    pub fn follow_config_maps(&self, names: &[String]) -> Option<watch::Receiver<config_maps::Seen>> {
+        if names.is_empty() {
+            return None;
+        }
         let (seen, changes) = watch::channel(config_maps::Seen::default());
         tokio::task::spawn_local(config_maps::follow(self.cluster.clone(), names.to_vec(), seen));
-        changes
+        Some(changes)
     }
 }
 
+/// Stands for election once the gateway can serve: one that can't would keep the others from leading.
+pub fn stand(election: Election, ready: impl Future<Output = ()> + 'static, stop: Shutdown) -> JoinHandle<()> {
+    tokio::task::spawn_local(async move {
+        let mut ended = stop.clone();
+        tokio::select! {
+            () = ready => election.run(stop).await,
+            () = ended.draining() => {}
+        }
+    })
+}
+
 /// Waits until the Lease was given back, if it was this replica's.
-pub async fn end(election: JoinHandle<()>) {
-    // It has a deadline of its own.
-    let _ = tokio::time::timeout(RELEASE, election).await;
+pub async fn end(election: Option<JoinHandle<()>>) {
+    if let Some(election) = election {
+        // It has a deadline of its own.
+        let _ = tokio::time::timeout(RELEASE, election).await;
+    }
 }
 
 // === impl LeaderMetric ===

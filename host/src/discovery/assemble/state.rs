@@ -100,7 +100,7 @@ impl State {
         let now = self.sources.get(&source).map(|found| found.candidates.as_slice()).unwrap_or_default();
         for (before, now) in before.candidates.iter().zip(now).filter(|(before, now)| before != now) {
             let entry = self.entries.get_mut(&(now.id.clone(), now.protocol));
-            if let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.candidate, before)) {
+            if let Some(entry) = entry.filter(|entry| entry.candidate == *before) {
                 *entry = Entry::new(now.clone(), entry.placed.take());
             }
         }
@@ -113,9 +113,7 @@ impl State {
         let mut entries = BTreeMap::new();
         // In the order in which sources win.
         for (source, found) in &self.sources {
-            // Whoever may create pods could otherwise pass one off as somebody's task until the tasks are known.
-            let comes_later = |first| self.expected.contains(&first) && !self.sources.contains_key(&first);
-            if *source == SourceKind::Kubernetes && comes_later(SourceKind::Clearml) {
+            if *source == SourceKind::Kubernetes && self.holds_pods_back() {
                 continue;
             }
             for candidate in &found.candidates {
@@ -270,9 +268,18 @@ impl State {
         self.sources.values().find_map(|found| found.claims.get(id)).copied()
     }
 
+    /// Sessions of which something isn't known yet.
     pub fn undecided_sessions(&self) -> BTreeSet<SessionId> {
         let undecided = self.entries.iter().filter(|(_, entry)| entry.waits().is_some());
-        undecided.map(|(key, _)| key.0.session.clone()).collect()
+        let undecided = undecided.map(|(key, _)| key.0.session.clone());
+        let held_back = self.sources.get(&SourceKind::Kubernetes).filter(|_| self.holds_pods_back());
+        let held_back = held_back.into_iter().flat_map(|found| &found.candidates);
+        undecided.chain(held_back.map(|candidate| candidate.id.session.clone())).collect()
+    }
+
+    /// Whoever may create pods could otherwise pass one off as somebody's task until the tasks are known.
+    fn holds_pods_back(&self) -> bool {
+        self.expected.contains(&SourceKind::Clearml) && !self.sources.contains_key(&SourceKind::Clearml)
     }
 
     /// For people: what became of each candidate.

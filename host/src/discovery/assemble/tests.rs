@@ -10,10 +10,11 @@ use crate::{
         book::{Book, Notes},
         candidates::Found,
         file,
+        leases::Claim,
         status::EndpointState,
     },
     domain::{
-        Attributes, EndpointName, Protocol, UpstreamPath,
+        Attributes, EndpointName, Protocol, Timestamp, UpstreamPath,
         decision::{Keeping, Reason},
     },
     kubernetes::pods::{Life, Pod},
@@ -182,9 +183,27 @@ fn a_pod_cannot_pass_for_a_task_before_the_tasks_are_known() {
         let found = Found { candidates: vec![Arc::new(impostor)], pods, ..Found::default() };
         running.report(SourceKind::Kubernetes, Ok(found)).await;
         assert!(running.fake.paths().is_empty());
+        let undecided = running.assembled.borrow().undecided.clone();
+        assert!(undecided.iter().any(|session| session.as_str() == "t1"), "nothing is taken back from it meanwhile");
         running.found(CLEARML, &[candidate("t1", "u1", "10.0.0.1")]).await;
         let upstreams: Vec<_> = running.fake.swaps.borrow().last().unwrap().1.iter().map(|endpoint| endpoint.upstream).collect();
         assert_eq!(upstreams, ["10.0.0.1:80".parse().unwrap()]);
+    });
+}
+
+#[test]
+fn a_session_that_changes_is_seen_after_a_report_that_changed_nothing() {
+    local(async || {
+        let mut running = Running::start(&[CLEARML]);
+        running.plugins("").await;
+        let upstream = |running: &Running| running.fake.swaps.borrow().last().unwrap().1[0].upstream.to_string();
+        running.found(CLEARML, &[candidate("a", "u1", "10.0.0.1")]).await;
+        // The same values, new allocations, and something else that differs.
+        let claims = [(candidate("a", "u1", "").id, Claim { port: 1, since: Timestamp(1) })].into();
+        let candidates = vec![Arc::new(candidate("a", "u1", "10.0.0.1"))];
+        running.report(CLEARML, Ok(Found { candidates, claims, ..Found::default() })).await;
+        running.found(CLEARML, &[candidate("a", "u1", "10.0.0.2")]).await;
+        assert_eq!(upstream(&running), "10.0.0.2:80");
     });
 }
 

@@ -198,6 +198,9 @@ fn a_replica_that_follows_takes_over_what_is_recorded_and_nothing_else() {
         [30_004, 30_003],
         "though it rests by its own clock"
     );
+    let replayed = [("s1", claim(30_001, 4)), ("s2", claim(30_004, 5))];
+    let same = gate.assign_with([tcp("s1"), tcp("s2")], Role::Follows, &replayed);
+    assert_eq!(same, [30_004, 30_003], "records of leases that have ended");
     let none: [(&str, Claim); 0] = [];
     assert_eq!(
         gate.assign_with([tcp("s1"), tcp("s2")], Role::Follows, &none),
@@ -220,4 +223,31 @@ fn a_session_from_a_file_has_a_port_that_all_replicas_know_or_none() {
         assert_eq!(gate.assign_with([from_file(tcp("s1")), from_file(asking_for("s2", 30_005))], role, &[]), [0, 30_005]);
         assert_eq!(gate.refusal("s1").0, "no-listen-port");
     }
+}
+
+#[test]
+fn a_replayed_record_takes_no_port_from_who_has_it_now() {
+    let mut gate = gate(30_000, 30_009, 300);
+    let claim = |port, since| Claim { port, since: Timestamp(since) };
+    // The thief once had 30003, and shows that record again.
+    let before = [("thief", claim(30_003, 5))];
+    assert_eq!(gate.assign_with([tcp("thief")], Role::Follows, &before), [30_003]);
+    let now = [("thief", claim(30_003, 5)), ("victim", claim(30_003, 9))];
+    assert_eq!(gate.assign_with([tcp("thief"), tcp("victim")], Role::Follows, &now), [0, 30_003], "the later lease counts");
+    assert_eq!(gate.assign_with([tcp("thief")], Role::Follows, &before), [0], "nor while it rests");
+}
+
+#[test]
+fn who_gets_a_sessions_id_gets_none_of_its_ports() {
+    let mut gate = gate(30_000, 30_009, 300);
+    let of = |owner: &str| {
+        let mut endpoint = tcp("nb");
+        endpoint.attributes.set("owner", [owner]);
+        endpoint
+    };
+    let [first] = gate.assign([of("ada")]);
+    assert_eq!(gate.assign([of("ada")]), [first]);
+    let [other] = gate.assign([of("eve")]);
+    assert!(other != first && other != 0);
+    assert_eq!(gate.assign([Endpoint { source: SourceKind::Kubernetes, ..of("eve") }]).map(|port| port != other), [true]);
 }

@@ -111,8 +111,14 @@ pub fn declared(pod: &Pod, gateway: &Gateway) -> Option<Declared> {
     };
     let attributes = attributes(pod, &annotation);
     let host = address.to_string();
+    let publishes = published_by(pod).is_none_or(|name| name == gateway.name) || annotation(asked::GATEWAY).is_some();
     let mut candidates: Vec<Arc<Candidate>> = Vec::with_capacity(endpoints.len());
     for endpoint in &endpoints {
+        if endpoint.protocol == Protocol::Tcp && !publishes {
+            let by = shown(published_by(pod).unwrap_or_default());
+            reject(&endpoint.name, format!("pod {} is published by gateway {by}: its TCP endpoints are at that gateway", pod.name));
+            continue;
+        }
         match candidate(endpoint, &session, &host, &attributes) {
             Ok(candidate) if candidates.iter().any(|other| (&other.id, other.protocol) == (&candidate.id, candidate.protocol)) => {
                 reject(&endpoint.name, format!("pod {} has another endpoint of this name", pod.name));
@@ -121,10 +127,20 @@ pub fn declared(pod: &Pod, gateway: &Gateway) -> Option<Declared> {
             Err(reason) => reject(&endpoint.name, format!("pod {}: {reason}", pod.name)),
         }
     }
-    declared.claims = claims(&candidates, annotation(written::LEASES), gateway);
+    declared.claims = claims(&candidates, annotation(written::LEASES).filter(|_| publishes), gateway);
     declared.candidates = candidates;
     declared.session = Some(session);
     Some(declared)
+}
+
+/// The gateway that writes into a pod.
+pub fn published_by(pod: &Pod) -> Option<&str> {
+    pod.annotations.get(&format!("{ANNOTATIONS}{}", written::BY)).map(String::as_str)
+}
+
+/// Whether the pod names this one gateway as its own.
+pub fn is_for(pod: &Pod, gateway: &str) -> bool {
+    pod.annotations.get(&format!("{ANNOTATIONS}{}", asked::GATEWAY)).is_some_and(|name| name.trim() == gateway)
 }
 
 fn parse(list: &str) -> Result<Vec<Endpoint>, String> {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Observed,
-    annotations::{key, written},
+    annotations::{is_for, key, written},
 };
 use crate::{
     config::Config,
@@ -39,8 +39,8 @@ pub struct Publisher {
     metrics: Metrics,
     /// Pods in which everything stands as it should, and from what that followed.
     settled: HashMap<SessionId, Settled>,
-    /// When each was last written, or tried.
-    tried: HashMap<SessionId, Instant>,
+    /// By pod: what became of the last tries.
+    tried: HashMap<String, Tried>,
 }
 
 /// What annotations are made of.
@@ -59,11 +59,17 @@ struct Settled {
     refused: Vec<Refusal>,
 }
 
+/// When a pod was last written, or tried to be, and how often in a row before.
+struct Tried {
+    at: Instant,
+    in_a_row: u32,
+}
+
 /// What is to be written into one pod.
 struct Change {
-    session: SessionId,
     pod: Arc<Pod>,
-    settles: Settled,
+    /// None: it's no session any more.
+    settles: Option<(SessionId, Settled)>,
     annotations: BTreeMap<String, Option<String>>,
 }
 
@@ -76,8 +82,10 @@ struct Wanted<'a> {
 
 /// Writes at a time.
 const AT_ONCE: usize = 8;
-/// What was refused, or is overwritten by somebody else each time, is tried again so often.
+/// What was refused, or is overwritten by somebody else each time, is tried again after this time, and after twice as long each
+/// time that it comes to that in a row.
 const RETRY: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 // === impl Publisher ===
 
@@ -122,7 +130,7 @@ impl Publisher {
     /// Brings every pod up to date. Answers whether something is left to do.
     async fn publish(&mut self, routed: &Assembled, seen: &Observed, leader: &Leader) -> bool {
         self.settled.retain(|session, _| seen.pods.contains_key(session));
-        self.tried.retain(|session, _| seen.pods.contains_key(session));
+        self.tried.retain(|_, tried| tried.at.elapsed() < 2 * LONGEST_PAUSE);
         let wanted = wanted(routed);
         let nothing = Wanted::default();
         let mut changes = Vec::new();
@@ -136,10 +144,18 @@ impl Publisher {
             let annotations = self.addresses.plan(pod, wanted, routed);
             if annotations.is_empty() {
                 self.settled.insert(session.clone(), settles);
-            } else if self.tried.get(session).is_some_and(|at| at.elapsed() < RETRY) {
+            } else if self.tried.get(&pod.name).is_some_and(Tried::rests) {
                 left = true;
             } else {
-                changes.push(Change { session: session.clone(), pod: Arc::clone(pod), settles, annotations });
+                changes.push(Change { pod: Arc::clone(pod), settles: Some((session.clone(), settles)), annotations });
+            }
+        }
+        for pod in seen.left.iter() {
+            let annotations = self.addresses.plan(pod, &nothing, routed);
+            if self.tried.get(&pod.name).is_some_and(Tried::rests) {
+                left = true;
+            } else if !annotations.is_empty() {
+                changes.push(Change { pod: Arc::clone(pod), settles: None, annotations });
             }
         }
         let cluster = self.cluster.clone();
@@ -159,20 +175,22 @@ impl Publisher {
 
     /// Answers whether it must be tried again.
     fn wrote(&mut self, change: Change, outcome: Result<(), Error>) -> bool {
-        let Change { session, pod, settles, .. } = change;
-        self.tried.insert(session.clone(), Instant::now());
+        let Change { pod, settles, .. } = change;
+        let in_a_row = self.tried.get(&pod.name).filter(|tried| tried.at.elapsed() < 2 * tried.pause());
+        let in_a_row = in_a_row.map_or(0, |tried| tried.in_a_row.saturating_add(1));
+        self.tried.insert(pod.name.clone(), Tried { at: Instant::now(), in_a_row });
         match outcome {
             Ok(()) => {
                 self.metrics.published(true);
-                tracing::info!(%session, pod = pod.name, "wrote the session's addresses to its pod");
-                self.settled.insert(session, settles);
+                tracing::info!(pod = pod.name, withdrawn = settles.is_none(), "wrote a session's addresses to its pod");
+                self.settled.extend(settles);
                 false
             }
             // The watch will say so, too.
             Err(error) if error.is_gone() => false,
             Err(error) => {
                 self.metrics.published(false);
-                tracing::warn!(%session, pod = pod.name, %error, "a session's addresses can't be written to its pod");
+                tracing::warn!(pod = pod.name, %error, "a session's addresses can't be written to its pod");
                 true
             }
         }
@@ -222,6 +240,18 @@ fn wanted(routed: &Assembled) -> HashMap<&SessionId, Wanted<'_>> {
     wanted
 }
 
+// === impl Tried ===
+
+impl Tried {
+    fn pause(&self) -> Duration {
+        RETRY.saturating_mul(2_u32.saturating_pow(self.in_a_row.min(16))).min(LONGEST_PAUSE)
+    }
+
+    fn rests(&self) -> bool {
+        self.at.elapsed() < self.pause()
+    }
+}
+
 // === impl Settled ===
 
 impl Settled {
@@ -248,7 +278,7 @@ impl Addresses {
     fn plan(&self, pod: &Pod, wanted: &Wanted<'_>, routed: &Assembled) -> BTreeMap<String, Option<String>> {
         let by = format!("{ANNOTATIONS}{}", written::BY);
         let publisher = pod.annotations.get(&by);
-        if publisher.is_some_and(|name| *name != self.name) {
+        if publisher.is_some_and(|name| *name != self.name) && !is_for(pod, &self.name) {
             return BTreeMap::new();
         }
         let mut keys = self.keys(wanted, routed);

@@ -122,6 +122,10 @@ fn only_this_gateways_own_record_is_a_claim_to_a_port() {
     assert!(one(&pod("p", 1, &[("port", "80"), ("leases", "{")])).claims.is_empty());
 }
 
+fn listing(pods: Vec<Pod>) -> PodEvent {
+    PodEvent::Listed { pods, began: Instant::now() }
+}
+
 /// A source that was told of these pods.
 struct Told {
     events: mpsc::Sender<PodEvent>,
@@ -154,17 +158,13 @@ async fn changes_of_pods_change_what_is_found_and_a_failure_says_so() {
     let mut told = Told::start();
     let named = |name: &str, last: u8| (name.to_owned(), format!("10.0.0.{last}"));
     let listed = vec![pod("a", 1, &[("port", "80")]), pod("b", 2, &[("port", "80")]), pod("other", 3, &[])];
-    assert_eq!(told.sessions(PodEvent::Listed(listed)).await, [named("a", 1), named("b", 2)]);
+    assert_eq!(told.sessions(listing(listed)).await, [named("a", 1), named("b", 2)]);
     assert_eq!(told.sessions(PodEvent::Applied(pod("b", 9, &[("port", "80")]))).await, [named("a", 1), named("b", 9)]);
     assert_eq!(told.after(PodEvent::Failed("403".into())).await.outcome, Err("403".into()));
     assert_eq!(told.sessions(PodEvent::Gone("a".into())).await, [named("b", 9)]);
     let seen = told.observed.borrow().clone();
     assert_eq!((seen.look, seen.pods.len()), (3, 1));
-    assert_eq!(
-        told.sessions(PodEvent::Listed(vec![pod("c", 4, &[("port", "80")])])).await,
-        [named("c", 4)],
-        "a listing is all there is"
-    );
+    assert_eq!(told.sessions(listing(vec![pod("c", 4, &[("port", "80")])])).await, [named("c", 4)], "a listing is all there is");
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn of_two_pods_that_want_to_be_one_session_the_older_one_is() {
     let of =
         |name: &str, last, created: &str| Pod { created: created.into(), ..pod(name, last, &[("port", "80"), ("session", "app")]) };
     let (old, new) = (of("app-z", 1, "2026-01-01T00:00:00Z"), of("app-a", 2, "2026-01-02T00:00:00Z"));
-    let report = told.after(PodEvent::Listed(vec![new.clone(), old.clone()])).await.outcome.unwrap();
+    let report = told.after(listing(vec![new.clone(), old.clone()])).await.outcome.unwrap();
     assert_eq!((report.candidates.len(), report.candidates[0].host.as_str()), (1, "10.0.0.1"));
     assert!(report.rejected[0].reason.starts_with("pod app-a wants"), "{:?}", report.rejected);
     let ended = Pod { life: Life::Ended, ..old };
@@ -182,4 +182,33 @@ async fn of_two_pods_that_want_to_be_one_session_the_older_one_is() {
         [("app".to_owned(), "10.0.0.2".to_owned())],
         "its successor takes over"
     );
+}
+
+#[tokio::test]
+async fn a_pod_goes_before_others_that_only_say_its_name() {
+    let mut told = Told::start();
+    let squatter = Pod { created: "2020-01-01T00:00:00Z".into(), ..pod("squatter", 1, &[("port", "80"), ("session", "nb")]) };
+    assert_eq!(told.sessions(listing(vec![squatter])).await, [("nb".to_owned(), "10.0.0.1".to_owned())]);
+    let restarted = pod("nb", 2, &[("port", "80")]);
+    assert_eq!(told.sessions(PodEvent::Applied(restarted)).await, [("nb".to_owned(), "10.0.0.2".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_no_session_any_more_is_shown_to_who_wrote_in_it() {
+    let mut told = Told::start();
+    let ours = [("port", "80"), ("published-by", "gate")];
+    told.after(listing(vec![pod("a", 1, &ours)])).await.outcome.unwrap();
+    assert!(told.observed.borrow().left.is_empty());
+    told.after(PodEvent::Applied(pod("a", 1, &ours[1..]))).await.outcome.unwrap();
+    assert_eq!(told.observed.borrow().left[0].name, "a");
+}
+
+#[test]
+fn of_a_pod_that_another_gateway_publishes_only_http_is_served() {
+    let list = "[{port: 80}, {name: ssh, protocol: tcp, port: 22}]";
+    let published = |by, gateway: &[(&str, &str)]| {
+        let annotations = [&[("endpoints", list), ("published-by", by)], gateway].concat();
+        one(&pod("p", 1, &annotations)).candidates.len()
+    };
+    assert_eq!([published("gate", &[]), published("other", &[]), published("other", &[("gateway", "gate")])], [2, 1, 2]);
 }

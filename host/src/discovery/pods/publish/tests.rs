@@ -38,7 +38,8 @@ fn pod(annotations: &[(&str, &str)]) -> Pod {
 /// The plan for the default HTTP endpoint and one of SSH, without the prefix of the names.
 fn plan(pod: &Pod, routed: bool) -> BTreeMap<String, Option<String>> {
     let endpoints = [endpoint("", Protocol::Http), endpoint("ssh", Protocol::Tcp)];
-    let lease = Lease { port: 30_001, since: Timestamp(5), upstream: "10.0.0.1:22".parse().unwrap() };
+    let holder = (SourceKind::Kubernetes, None);
+    let lease = Lease { port: 30_001, since: Timestamp(5), upstream: "10.0.0.1:22".parse().unwrap(), holder };
     let leases = Arc::new(BTreeMap::from([(endpoints[1].id.clone(), lease)]));
     let wanted = Wanted { endpoints: if routed { endpoints.iter().collect() } else { Vec::new() }, refused: Vec::new() };
     let plan = addresses().plan(pod, &wanted, &Assembled { leases, ..Assembled::default() });
@@ -64,6 +65,8 @@ fn what_this_gateway_wrote_goes_with_its_route_and_what_others_wrote_stays() {
     assert_eq!(plan(&pod(&ours), false), BTreeMap::from([("endpoint".into(), None), ("published-by".into(), None)]));
     assert!(plan(&pod(&[("endpoint", "x"), ("published-by", "other")]), true).is_empty(), "another gateway publishes");
     assert!(plan(&pod(&[("endpoint", "mine")]), false).is_empty(), "nobody's");
+    let handed_over = plan(&pod(&[("endpoint", "x"), ("published-by", "other"), ("gateway", "gate")]), true);
+    assert_eq!(handed_over["published-by"].as_deref(), Some("gate"), "the pod names this one");
 }
 
 #[test]
