@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wicketgate_tests::{
-    Client, Cluster, Network, Upstream,
+    Client, Cluster, Network, Relay, Upstream,
     cluster::{Helm, Namespace, Node, Pod, tool},
     eventually,
 };
@@ -28,11 +28,14 @@ fn manifest(policy: &str) -> String {
     )
 }
 
-/// Values for a gateway that takes one session from a file of a ConfigMap.
-fn values(network: &Network) -> Value {
+/// Values for a gateway that takes one session from a file of a ConfigMap, and uses the API server by the account that's mounted.
+fn values(network: &Network, way: &Relay) -> Value {
+    // Nothing leads a Service's address anywhere here.
+    let server =
+        [("KUBERNETES_SERVICE_HOST", way.address.ip().to_string()), ("KUBERNETES_SERVICE_PORT", way.address.port().to_string())];
     json!({
         "image": {"repository": "localhost/wicketgate", "tag": "latest", "pullPolicy": "Never"},
-        "kubernetes": {"enabled": false},
+        "router": {"extraEnvs": server.map(|(name, value)| json!({"name": name, "value": value}))},
         "plugins": {"existingConfigMaps": [PLUGINS]},
         "secret": {"adminToken": ADMIN_TOKEN},
         "config": {"discovery": {"file": "/etc/wicketgate/sessions/sessions.yaml", "dial": {"networks": [network.range()]}}},
@@ -70,7 +73,11 @@ async fn is_ready(pod: &Pod) -> Value {
 
 /// The gateway's own word on its plugins.
 async fn plugins(node: &Node) -> Value {
-    let url = format!("http://{}:9090/plugins", node.host.address);
+    status_of(node, "/plugins").await
+}
+
+async fn status_of(node: &Node, page: &str) -> Value {
+    let url = format!("http://{}:9090{page}", node.host.address);
     Client::default().bearer(ADMIN_TOKEN).get(&url).await.json()
 }
 
@@ -96,7 +103,10 @@ async fn a_pod_of_the_chart_follows_its_config_maps() {
     );
     namespace.config_map("sessions", &json!({"sessions.yaml": sessions})).await;
     namespace.config_map(PLUGINS, &json!({"plugins.yaml": manifest("")})).await;
-    let pod = pod_of_the_chart(&namespace, &values(&network), &node).await;
+    // In a whole cluster a controller puts it into each namespace.
+    namespace.config_map("kube-root-ca.crt", &json!({"ca.crt": cluster.authority_pem()})).await;
+    let way = Relay::start(network.here(), cluster.address());
+    let pod = pod_of_the_chart(&namespace, &values(&network, &way), &node).await;
 
     // The kubelet has started it and asked its probe.
     let status = is_ready(&pod).await;
@@ -104,6 +114,8 @@ async fn a_pod_of_the_chart_follows_its_config_maps() {
     assert_eq!(status["containerStatuses"][0]["user"]["linux"]["uid"], 65532, "{status}");
     let url = format!("http://{}:8080/service/board/echo", node.host.address);
     assert_eq!(Client::default().get(&url).await.status, 200);
+    // Pods were listed before it was ready, and the Lease is its own: all by the chart's Role and the mounted account.
+    eventually("it leads", async || (status_of(&node, "/sessions").await["replica"]["leads"] == true).then_some(())).await;
     let first = plugins(&node).await["generation"].as_u64().unwrap();
 
     // A set that's no good arrives, and the one before decides.

@@ -122,3 +122,37 @@ async fn two_gateways_in_one_namespace_keep_apart() {
     let by = annotation(&both.pod, "published-by").await;
     assert!(by == "gate" || by == "other", "{by}");
 }
+
+#[tokio::test]
+async fn a_pod_with_a_leased_port_changes_as_any_other() {
+    let stage = Stage::new("changes").await;
+    let gateway = stage.gateway().await;
+    let endpoints = "[{port: {port}}, {name: ssh, protocol: tcp, port: 22}]";
+    let notebook = stage.pod("notebook", &[("endpoints", endpoints), ("owner", "alice")]).await;
+    answers(&gateway, &person("alice"), "notebook", 200).await;
+    annotation(&notebook.pod, "external-address.ssh").await;
+    notebook.pod.annotate(&json!({"wicketgate.io/owner": "bob"})).await;
+    answers(&gateway, &person("bob"), "notebook", 200).await;
+    answers(&gateway, &person("alice"), "notebook", 404).await;
+}
+
+#[tokio::test]
+async fn a_pod_is_handed_over_and_left_clean() {
+    let stage = Stage::new("handover").await;
+    let first = stage.gateway().await;
+    let pod = stage.pod("moves", &[("port", "{port}"), ("access", "public")]).await;
+    assert_eq!(annotation(&pod.pod, "published-by").await, "gate");
+    let second = stage.other_gateway("other").await;
+    pod.pod.annotate(&json!({"wicketgate.io/gateway": "other"})).await;
+    let by = async || (pod.pod.annotation("wicketgate.io/published-by").await.as_deref() == Some("other")).then_some(());
+    eventually("the other gateway publishes it", by).await;
+    answers(&second, &person("anybody"), "moves", 200).await;
+    answers(&first, &person("anybody"), "moves", 404).await;
+
+    pod.pod.annotate(&json!({"wicketgate.io/port": null})).await;
+    for name in ["wicketgate.io/endpoint", "wicketgate.io/published-by"] {
+        eventually(&format!("{name} is gone"), async || pod.pod.annotation(name).await.is_none().then_some(())).await;
+    }
+    let note = eventually("an Event", async || stage.told(&pod.pod, "Withdrawn").await).await;
+    assert!(note.contains("not reached"), "{note}");
+}

@@ -260,3 +260,16 @@ async fn exchange(stream: &mut TcpStream, number: u64) {
 fn pace() -> Interval {
     interval(std::time::Duration::from_millis(10))
 }
+
+/// One that can't decide anything would keep the others from publishing.
+#[tokio::test]
+async fn a_replica_that_is_not_ready_does_not_lead() {
+    let stage = Stage::new("unready").await;
+    let plugins = stage.plugins.path().display().to_string();
+    let broken = stage.config("").replace(&plugins, "/nowhere/plugins");
+    let broken = Gateway::start_unready_on(&stage.network.host(), &broken).await;
+    let good = stage.gateway().await;
+    assert_eq!((good.metric("wicketgate_leader").await, broken.metric("wicketgate_leader").await), (1, 0));
+    let session = stage.public("session").await;
+    annotation(&session.pod, "endpoint").await;
+}
