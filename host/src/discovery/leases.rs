@@ -44,8 +44,14 @@ pub struct Lease {
     pub holder: Holder,
 }
 
-/// Whose an endpoint is.
-pub type Holder = (SourceKind, Option<Arc<str>>);
+/// Whose an endpoint is, and of which run: an id may be somebody else's next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub source: SourceKind,
+    pub owner: Option<Arc<str>>,
+    /// When the session was created.
+    pub created: Option<Arc<str>>,
+}
 
 /// A port that an endpoint had before, by a record of this gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,8 +192,10 @@ impl Leases {
                     let since = claim.filter(|claim| claim.port == port).map_or_else(Timestamp::now, |claim| claim.since);
                     tracing::info!(endpoint = %endpoint.id, port, "port leased");
                     self.holders.insert(port, endpoint.id.clone());
-                    self.held
-                        .insert(endpoint.id.clone(), Lease { port, since, upstream: endpoint.upstream, holder: holder(endpoint) });
+                    self.held.insert(
+                        endpoint.id.clone(),
+                        Lease { port, since, upstream: endpoint.upstream, holder: Holder::of(endpoint) },
+                    );
                 }
                 Err(why) => drop(self.refused.insert(endpoint.id.clone(), why)),
             }
@@ -259,7 +267,7 @@ impl Leases {
         moved: impl Fn(&EndpointId, &Lease) -> bool,
     ) {
         let goes_on = |endpoint: &Endpoint, lease: &Lease| {
-            endpoint.transport.listen_port.is_none_or(|port| port == lease.port) && holder(endpoint) == lease.holder
+            endpoint.transport.listen_port.is_none_or(|port| port == lease.port) && lease.holder.goes_on_in(&Holder::of(endpoint))
         };
         let ended = self
             .held
@@ -271,6 +279,7 @@ impl Leases {
         for (id, endpoint) in asking {
             if let Some(lease) = self.held.get_mut(*id) {
                 lease.upstream = endpoint.upstream;
+                lease.holder = Holder::of(endpoint);
             }
         }
     }
@@ -405,11 +414,25 @@ impl Leases {
     }
 }
 
+// === impl Holder ===
+
+impl Holder {
+    fn of(endpoint: &Endpoint) -> Self {
+        let first = |name: &str| endpoint.attributes.values(name).first().cloned();
+        Self { source: endpoint.source, owner: first("owner"), created: first("session.created") }
+    }
+
+    /// A session may be given to another owner, and an owner may start it anew; who does both is somebody else.
+    fn goes_on_in(&self, now: &Self) -> bool {
+        self.source == now.source && (self.owner == now.owner || self.created == now.created)
+    }
+}
+
 // === impl Rest ===
 
 impl Rest {
     fn is_of(&self, endpoint: &Endpoint) -> bool {
-        self.of == endpoint.id && self.holder == holder(endpoint)
+        self.of == endpoint.id && self.holder.goes_on_in(&Holder::of(endpoint))
     }
 }
 
@@ -424,10 +447,6 @@ impl Refusal {
     pub fn is_published(&self) -> bool {
         !matches!(self.code, NOT_SERVED | WAITING)
     }
-}
-
-fn holder(endpoint: &Endpoint) -> Holder {
-    (endpoint.source, endpoint.attributes.values("owner").first().cloned())
 }
 
 /// Older sessions first, so that each start comes to the same result.

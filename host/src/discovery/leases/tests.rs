@@ -240,14 +240,17 @@ fn a_replayed_record_takes_no_port_from_who_has_it_now() {
 #[test]
 fn who_gets_a_sessions_id_gets_none_of_its_ports() {
     let mut gate = gate(30_000, 30_009, 300);
-    let of = |owner: &str| {
+    let of = |owner: &str, created: &str| {
         let mut endpoint = tcp("nb");
         endpoint.attributes.set("owner", [owner]);
+        endpoint.attributes.set("session.created", [created]);
         endpoint
     };
-    let [first] = gate.assign([of("ada")]);
-    assert_eq!(gate.assign([of("ada")]), [first]);
-    let [other] = gate.assign([of("eve")]);
+    let [first] = gate.assign([of("ada", "1")]);
+    assert_eq!(gate.assign([of("ada", "2")]), [first], "started anew");
+    assert_eq!(gate.assign([of("bob", "2")]), [first], "given to somebody else");
+    let [other] = gate.assign([of("eve", "3")]);
     assert!(other != first && other != 0);
-    assert_eq!(gate.assign([Endpoint { source: SourceKind::Kubernetes, ..of("eve") }]).map(|port| port != other), [true]);
+    let [third] = gate.assign([Endpoint { source: SourceKind::Kubernetes, ..of("eve", "3") }]);
+    assert!(third != other && third != 0, "of another source");
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    discovery::leases::Lease,
+    discovery::leases::{Holder, Lease},
     domain::{Attributes, EndpointId, EndpointName, Timestamp, UpstreamPath},
 };
 
@@ -38,7 +38,7 @@ fn pod(annotations: &[(&str, &str)]) -> Pod {
 /// The plan for the default HTTP endpoint and one of SSH, without the prefix of the names.
 fn plan(pod: &Pod, routed: bool) -> BTreeMap<String, Option<String>> {
     let endpoints = [endpoint("", Protocol::Http), endpoint("ssh", Protocol::Tcp)];
-    let holder = (SourceKind::Kubernetes, None);
+    let holder = Holder { source: SourceKind::Kubernetes, owner: None, created: None };
     let lease = Lease { port: 30_001, since: Timestamp(5), upstream: "10.0.0.1:22".parse().unwrap(), holder };
     let leases = Arc::new(BTreeMap::from([(endpoints[1].id.clone(), lease)]));
     let wanted = Wanted { endpoints: if routed { endpoints.iter().collect() } else { Vec::new() }, refused: Vec::new() };
