@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     domain::{Candidate, Endpoint, EndpointId, SessionId, SourceKind, decision::Verdict},
-    kubernetes::election::Leader,
+    kubernetes::{election::Leader, pods::RECENT},
 };
 
 use state::State;
@@ -243,8 +243,10 @@ impl<S: Stage> Assembler<S> {
             return Role::Follows;
         }
         let since = self.leader.leadership().map(|leadership| leadership.since);
-        let servers = [SourceKind::Clearml, SourceKind::Kubernetes];
-        let has_looked = |since: Instant| servers.iter().all(|source| self.began.get(source).is_none_or(|began| *began > since));
+        let looks = [(SourceKind::Clearml, Duration::ZERO), (SourceKind::Kubernetes, RECENT)];
+        let has_looked = |since: Instant| {
+            looks.iter().all(|(source, recent)| self.began.get(source).is_none_or(|began| *began + *recent > since))
+        };
         if self.board.ready() && since.flatten().is_none_or(has_looked) { Role::Leads } else { Role::Waits }
     }
 

@@ -232,7 +232,7 @@ impl Source {
         self.book = Some(book);
         self.look += 1;
         let own = |pod: &Pod| annotations::published_by(pod) == Some(self.gateway.name.as_str()) && pod.life != Life::Ended;
-        let left = pods().filter(|known| own(&known.pod) && !known.session().is_some_and(|session| observed.contains_key(session)));
+        let left = pods().filter(|known| !known.session().is_some_and(|session| observed.contains_key(session)) && own(&known.pod));
         let left = left.map(|known| Arc::clone(&known.pod)).collect();
         self.observed.send_replace(Observed { look: self.look, pods: Arc::new(observed), left });
         found

@@ -70,6 +70,9 @@ const LABELS: [&str; 4] = ["CLEARML", "clearml-task-id", "job-name", "batch.kube
 /// The annotations that are kept.
 pub const ANNOTATIONS: &str = "wicketgate.io/";
 
+/// A listing that is no older, with the watch that works since, is as good as a new one to who comes to lead.
+pub const RECENT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Of a page of the first listing: a page with all that the server says of each pod is in memory at once.
 const PAGE: u32 = 250;
 
@@ -81,11 +84,12 @@ pub async fn follow(cluster: Cluster, mut leader: Leader, told: mpsc::Sender<Pod
     let config = watcher::Config::default().timeout(WATCH_S).page_size(PAGE);
     let mut watching = Box::pin(watch(api.clone(), config.clone()));
     let mut led = leader.leads();
+    let mut listed = None::<Instant>;
     loop {
         let heard = tokio::select! {
             heard = watching.next() => heard,
             () = leader.changed() => {
-                if !std::mem::replace(&mut led, leader.leads()) && led {
+                if !std::mem::replace(&mut led, leader.leads()) && led && listed.is_none_or(|listed| listed.elapsed() > RECENT) {
                     watching = Box::pin(watch(api.clone(), config.clone()));
                 }
                 continue;
@@ -95,6 +99,7 @@ pub async fn follow(cluster: Cluster, mut leader: Leader, told: mpsc::Sender<Pod
             None => return,
             Some(heard) => match heard {
                 Heard::Listed { objects, began } => {
+                    listed = Some(began);
                     PodEvent::Listed { pods: objects.into_iter().map(|watched| watched.pod).collect(), began }
                 }
                 Heard::Applied(watched) => PodEvent::Applied(watched.pod),
