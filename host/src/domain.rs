@@ -9,6 +9,7 @@ pub mod decision;
 pub mod endpoint;
 pub mod facts;
 pub mod identity;
+pub mod record;
 pub mod time;
 pub mod transport;
 

@@ -20,6 +20,8 @@ mod set;
 pub mod subject;
 mod worker;
 
+pub use crate::domain::decision::Kind;
+
 pub use self::{
     compile::{CompileError, Compiled, Compiler, compile_standard_input},
     convert::KnownHosts,
@@ -28,7 +30,7 @@ pub use self::{
     facts::Facts,
     fault::{Fault, FaultKind, PluginName},
     inputs::{CredentialInputs, NamePattern, bearer, cookie_parts, cookies},
-    loaded::{Declaration, Grants, Kind, LoadError, OnFault, Plugin, PluginSpec},
+    loaded::{Declaration, Grants, LoadError, OnFault, Plugin, PluginSpec},
     set::{Authenticated, DecisionContext, Generation, PluginSet, Routed},
     subject::{Connection, HttpSubject, Subject, TcpSubject},
     worker::Worker,

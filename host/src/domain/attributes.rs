@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Attributes by name, each with one value or more, sorted by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Attributes(Vec<(Arc<str>, Vec<Arc<str>>)>);
@@ -33,12 +35,45 @@ impl Attributes {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
         self.0.iter().map(|(name, values)| (name.as_ref(), values.as_slice()))
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name))
+    }
+}
+
+/// As a map of names to lists.
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values = |values: &'_ [Arc<str>]| values.iter().map(|value| value.to_string()).collect::<Vec<_>>();
+        serializer.collect_map(self.iter().map(|(name, all)| (name, values(all))))
+    }
+}
+
+/// From a map of names to a value or to several.
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a text or a list of texts")]
+        enum OneOrMore {
+            One(String),
+            More(Vec<String>),
+        }
+        let written = std::collections::BTreeMap::<String, OneOrMore>::deserialize(deserializer)?;
+        let mut attributes = Self::default();
+        for (name, values) in written {
+            match values {
+                OneOrMore::One(value) => attributes.set(&name, [value]),
+                OneOrMore::More(values) => attributes.set(&name, values),
+            }
+        }
+        Ok(attributes)
     }
 }
 

@@ -6,6 +6,15 @@ use http::{HeaderName, HeaderValue};
 
 use super::{Attributes, Credential, EndpointName, Principal, Timestamp, UpstreamPath};
 
+/// What a plugin decides about: the three worlds of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    DiscoveryFilter,
+    Authenticator,
+    RoutingPolicy,
+}
+
 /// Why a decision came out as it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {

@@ -16,19 +16,10 @@ use super::{
     instance::Instance,
     key_set::{ClaimPath, KeySets, Requirements},
 };
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, decision::Kind};
 
 const CONTRACT: &str = "wicketgate:plugin";
 const VERSION: &str = "0.1.0";
-
-/// What a plugin decides about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    DiscoveryFilter,
-    Authenticator,
-    RoutingPolicy,
-}
 
 /// What the manifest says of a plugin.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,15 +108,12 @@ pub enum LoadError {
     Link(String),
 }
 
-// === impl Kind ===
-
-impl Kind {
-    fn interface(self) -> &'static str {
-        match self {
-            Self::DiscoveryFilter => "discovery",
-            Self::Authenticator => "authentication",
-            Self::RoutingPolicy => "routing",
-        }
+/// The interface that a plugin of a kind exports.
+fn interface(kind: Kind) -> &'static str {
+    match kind {
+        Kind::DiscoveryFilter => "discovery",
+        Kind::Authenticator => "authentication",
+        Kind::RoutingPolicy => "routing",
     }
 }
 
@@ -311,16 +299,16 @@ fn check_format(component: &[u8]) -> Result<(), LoadError> {
 
 fn check_exports(engine: &Engine, component: &Component, kind: Kind) -> Result<(), LoadError> {
     let exports: Vec<String> = component.component_type().exports(engine.wasm()).map(|(name, _)| name.to_owned()).collect();
-    let wanted = format!("{CONTRACT}/{}@{VERSION}", kind.interface());
+    let wanted = format!("{CONTRACT}/{}@{VERSION}", interface(kind));
     if exports.contains(&wanted) {
         return Ok(());
     }
-    let ours = exports.iter().find_map(|name| name.strip_prefix(&format!("{CONTRACT}/{}@", kind.interface())));
+    let ours = exports.iter().find_map(|name| name.strip_prefix(&format!("{CONTRACT}/{}@", interface(kind))));
     Err(match ours {
         Some(version) => LoadError::WrongVersion { found: version.to_owned() },
         None => {
             let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-            LoadError::WrongKind { found, expected: kind.interface(), kind }
+            LoadError::WrongKind { found, expected: interface(kind), kind }
         }
     })
 }

@@ -3,13 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    PluginName,
+    Kind, PluginName,
     cache::{Decision, Entry},
     convert::KnownHosts,
     facts::Facts,
     fault::Fault,
     inputs::CredentialInputs,
-    loaded::{Kind, OnFault, Plugin},
+    loaded::{OnFault, Plugin},
     subject::Subject,
     worker::Worker,
 };

@@ -7,11 +7,12 @@ use std::{
 };
 
 use super::{
+    Kind,
     cache::{DecisionCache, Entry},
     engine::Engine,
     fault::Fault,
     instance::{Budget, Instance},
-    loaded::{Kind, Plugin},
+    loaded::Plugin,
     set::PluginSet,
 };
 use crate::domain::Timestamp;
