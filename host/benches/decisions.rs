@@ -21,8 +21,8 @@ use wicketgate::{
         UpstreamPath, decision::Authentication,
     },
     plugin::{
-        Authenticated, Compiler, Connection, DecisionContext, Engine, Facts, HttpSubject, Kind, KnownHosts, PluginSet, Routed,
-        Subject, Worker,
+        Authenticated, Compiler, Connection, DecisionContext, Engine, Facts, HttpSubject, Kind, KnownHosts, PluginSet, Recorder,
+        Routed, Subject, Worker,
         key_set::{ClaimPath, KeySet, KeySets, Requirements, Verified},
     },
 };
@@ -55,6 +55,7 @@ fn gate(cache: DecisionCache) -> Gate {
         facts: Facts::new(None, runtime.handle().clone()),
         hosts: KnownHosts::default(),
         cache: limits.cache.clone(),
+        recorder: Recorder::new(&limits.records).expect("a recorder"),
     };
     let loader = Loader {
         engine: Arc::clone(&engine),

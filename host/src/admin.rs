@@ -10,13 +10,16 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use prometheus_client::registry::Registry;
 
 use self::guard::{Guard, Refusal};
 pub use self::listener::{AdminError, bind};
 use crate::{config, telemetry};
+
+/// Before the id of one decision.
+const DECISION: &str = "/decisions/";
 
 /// What operators may look at. Called on the control thread, for each request anew.
 pub trait Status: Send + Sync {
@@ -28,6 +31,15 @@ pub trait Status: Send + Sync {
 
     /// The plugins in force and what became of the last change.
     fn plugins(&self) -> serde_json::Value;
+
+    /// One recorded decision; none when it isn't kept any more.
+    fn decision(&self, id: &str) -> Option<serde_json::Value>;
+
+    /// The last recorded decisions, of one kind of plugin or of all, as JSON lines.
+    ///
+    /// # Errors
+    /// A sentence, when it's no kind.
+    fn decisions(&self, kind: Option<&str>, last: usize) -> Result<String, String>;
 }
 
 /// Answers operators.
@@ -46,6 +58,8 @@ enum Page {
     Metrics,
     Sessions,
     Plugins,
+    Decisions,
+    Decision,
     Contents,
 }
 
@@ -65,7 +79,7 @@ impl Admin {
             return response;
         }
         match self.guard.admit(page, request) {
-            Ok(()) => self.show(page),
+            Ok(()) => self.show(page, request.uri()),
             Err(Refusal::Host) => text(StatusCode::MISDIRECTED_REQUEST, "expected a Host of localhost or an IP address\n".into()),
             Err(Refusal::Token) => {
                 let mut response = text(StatusCode::UNAUTHORIZED, "expected the admin token as bearer token\n".into());
@@ -78,7 +92,7 @@ impl Admin {
         }
     }
 
-    fn show(&self, page: Page) -> Response<Full<Bytes>> {
+    fn show(&self, page: Page, asked: &Uri) -> Response<Full<Bytes>> {
         match page {
             Page::Health => text(StatusCode::OK, "ok\n".into()),
             Page::Ready => match self.status.readiness() {
@@ -91,7 +105,15 @@ impl Admin {
             },
             Page::Sessions => json(&self.status.sessions()),
             Page::Plugins => json(&self.status.plugins()),
-            Page::Contents => text(StatusCode::OK, "/healthz\n/readyz\n/metrics\n/sessions\n/plugins\n".into()),
+            Page::Decision => match self.status.decision(asked.path().trim_start_matches(DECISION)) {
+                Some(record) => json(&record),
+                None => text(StatusCode::NOT_FOUND, "no such decision is kept (plugins.records.keep)\n".into()),
+            },
+            Page::Decisions => match decisions(asked).and_then(|(kind, last)| self.status.decisions(kind.as_deref(), last)) {
+                Ok(lines) => respond(StatusCode::OK, "application/jsonl", lines),
+                Err(wrong) => text(StatusCode::BAD_REQUEST, wrong + "\n"),
+            },
+            Page::Contents => text(StatusCode::OK, "/healthz\n/readyz\n/metrics\n/sessions\n/plugins\n/decisions\n".into()),
         }
     }
 }
@@ -106,6 +128,8 @@ impl Page {
             "/metrics" => Self::Metrics,
             "/sessions" => Self::Sessions,
             "/plugins" => Self::Plugins,
+            "/decisions" => Self::Decisions,
+            path if path.starts_with(DECISION) => Self::Decision,
             "/" => Self::Contents,
             _ => return None,
         })
@@ -115,6 +139,19 @@ impl Page {
     fn is_for_everybody(self) -> bool {
         matches!(self, Self::Health | Self::Ready | Self::Metrics)
     }
+}
+
+/// The query of `/decisions`: `kind=` and `last=`.
+fn decisions(asked: &Uri) -> Result<(Option<String>, usize), String> {
+    let (mut kind, mut last) = (None, usize::MAX);
+    for (name, value) in url::form_urlencoded::parse(asked.query().unwrap_or_default().as_bytes()) {
+        match &*name {
+            "kind" => kind = Some(value.into_owned()),
+            "last" => last = value.parse().map_err(|_| format!("last: found {value:?}, expected a number"))?,
+            other => return Err(format!("found {other:?}, expected kind or last")),
+        }
+    }
+    Ok((kind, last))
 }
 
 fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {

@@ -45,7 +45,7 @@ pub use self::{
     log::{Log, LogFormat},
     login::{Login, SameSite, User},
     pem::{FileError, PemFile},
-    plugins::{DecisionCache, Plugins},
+    plugins::{DecisionCache, Plugins, Records},
     secret::Secret,
     shutdown::Shutdown,
     tcp::{PortRange, Tcp, TcpLimits, TcpTimeouts},

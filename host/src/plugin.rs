@@ -16,6 +16,7 @@ mod inputs;
 mod instance;
 pub mod key_set;
 mod loaded;
+mod record;
 mod set;
 pub mod subject;
 mod worker;
@@ -25,13 +26,14 @@ pub use crate::domain::decision::Kind;
 pub use self::{
     compile::{CompileError, Compiled, Compiler, compile_standard_input},
     convert::KnownHosts,
-    counts::Counts,
+    counts::{Counts, Durations, Word},
     engine::{Engine, EngineError, MOST_PLUGINS},
     facts::Facts,
     fault::{Fault, FaultKind, PluginName},
     inputs::{CredentialInputs, NamePattern, bearer, cookie_parts, cookies},
     loaded::{Declaration, Grants, LoadError, OnFault, Plugin, PluginSpec},
-    set::{Authenticated, DecisionContext, Generation, PluginSet, Routed},
+    record::{Following, Recorder},
+    set::{Authenticated, DecisionContext, Generation, PluginSet, Replayed, Routed},
     subject::{Connection, HttpSubject, Subject, TcpSubject},
     worker::Worker,
 };

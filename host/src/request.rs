@@ -9,6 +9,7 @@
 pub mod access;
 pub mod body;
 pub mod client;
+mod consulted;
 pub mod cookies;
 pub mod decisions;
 pub mod forward;

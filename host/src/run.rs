@@ -53,7 +53,7 @@ use crate::{
         ports::{LeasedPorts, OpenPorts},
         tcp::Doors,
     },
-    plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, key_set::KeySet},
+    plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, Recorder, key_set::KeySet},
     request::{self, Gateway, Settings},
     shutdown::{self, Shutdown},
     snapshot::Snapshots,
@@ -252,6 +252,7 @@ impl Plugins {
             facts: Facts::new(api.map(ApiServer::facts), tokio::runtime::Handle::current()),
             hosts: known_hosts(config),
             cache: config.plugins.cache.clone(),
+            recorder: Recorder::new(&config.plugins.records)?,
         };
         let loader = Loader {
             engine: Arc::clone(engine),

@@ -18,6 +18,14 @@ impl Status for Scripted {
     fn plugins(&self) -> serde_json::Value {
         serde_json::json!({"generation": 1})
     }
+
+    fn decision(&self, id: &str) -> Option<serde_json::Value> {
+        (id == "1").then(|| serde_json::json!({"id": "1"}))
+    }
+
+    fn decisions(&self, kind: Option<&str>, last: usize) -> Result<String, String> {
+        Ok(format!("{kind:?} {}\n", last.min(9)))
+    }
 }
 
 fn admin(listen: &str, token: Option<&str>, readiness: Result<(), Vec<String>>) -> Admin {
@@ -36,7 +44,7 @@ fn status(admin: &Admin, path: &str, headers: &[(&str, &str)]) -> u16 {
 
 const HERE: (&str, &str) = ("host", "127.0.0.1:9090");
 const PROBE: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-const ALL: [&str; 6] = ["/healthz", "/readyz", "/metrics", "/sessions", "/plugins", "/"];
+const ALL: [&str; 8] = ["/healthz", "/readyz", "/metrics", "/sessions", "/plugins", "/decisions", "/decisions/1", "/"];
 
 #[test]
 fn loopback_is_open_to_addresses_of_this_machine_only() {
@@ -60,13 +68,14 @@ fn off_loopback_only_health_and_metrics_go_without_the_token() {
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!((status(&without, path, &[host]), status(&with, path, &[host])), (200, 200), "{path}");
     }
-    for path in ["/sessions", "/plugins", "/"] {
+    for path in ["/sessions", "/plugins", "/decisions", "/decisions/1", "/decisions/2", "/"] {
         assert_eq!(status(&without, path, &[host, ("authorization", "Bearer ")]), 403, "{path}");
         for sent in ["Bearer hus", "Bearer hush2", "Bearer ", "Basic hush", "hush", "Bearer"] {
             assert_eq!(status(&with, path, &[host, ("authorization", sent)]), 401, "{path} {sent}");
         }
         assert_eq!(status(&with, path, &[host, ("authorization", "Bearer hush"), ("authorization", "Bearer x")]), 401);
-        assert_eq!(status(&with, path, &[host, ("authorization", "bearer hush")]), 200, "{path}");
+        let shown = if path == "/decisions/2" { 404 } else { 200 };
+        assert_eq!(status(&with, path, &[host, ("authorization", "bearer hush")]), shown, "{path}");
     }
 }
 
@@ -76,6 +85,20 @@ fn a_token_that_is_configured_is_asked_for_on_loopback_too() {
     assert_eq!(status(&admin, "/sessions", &[HERE]), 401);
     assert_eq!(status(&admin, "/sessions", &[HERE, ("authorization", "Bearer hush")]), 200);
     assert_eq!(status(&admin, "/healthz", &[HERE]), 200);
+}
+
+#[tokio::test]
+async fn decisions_are_asked_for_by_kind_and_number() {
+    let admin = admin("127.0.0.1:9090", None, Ok(()));
+    for (path, expected) in [
+        ("/decisions", "None 9\n"),
+        ("/decisions?kind=authenticator&last=3", "Some(\"authenticator\") 3\n"),
+        ("/decisions?last=x", "last: found \"x\", expected a number\n"),
+        ("/decisions?first=1", "found \"first\", expected kind or last\n"),
+    ] {
+        let body = asked(&admin, path, &[HERE]).into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, expected, "{path}");
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Loader {
         self.load(&Manifest::builtin(&key_sets, cookies), &BTreeMap::new(), "builtin".into()).await
     }
 
-    async fn load(
+    pub(crate) async fn load(
         &self,
         manifest: &Manifest,
         components: &BTreeMap<String, Vec<u8>>,

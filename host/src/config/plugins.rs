@@ -24,6 +24,25 @@ pub struct Plugins {
     pub compile_timeout_s: u64,
     pub compile_memory_mib: u64,
     pub cache: DecisionCache,
+    pub records: Records,
+    /// One of so many calls is run again on a fresh instance: a plugin that answers otherwise keeps state, and gets a fresh
+    /// instance for each call from then on. Zero: none.
+    pub recheck_one_in: u64,
+    /// A private directory: the last set that was found good, what was rejected, compiled components. None: nothing outlives
+    /// the process.
+    pub state_directory: Option<PathBuf>,
+}
+
+/// Records of decisions, kept in memory: for explaining, and for running them again with other plugins.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Records {
+    /// So many of each kind of plugin; of these at most half are denials, so that strangers can't push out people. Zero: none.
+    pub keep: usize,
+    /// What is recorded of a request beside what its plugins declare, so that another plugin may declare it.
+    pub inputs: Vec<String>,
+    /// People with one of these roles get their decisions' ids in a response header.
+    pub show_to_roles: Vec<String>,
 }
 
 /// The cache of decisions, for each worker.
@@ -51,6 +70,20 @@ impl Default for Plugins {
             compile_timeout_s: 60,
             compile_memory_mib: 2048,
             cache: DecisionCache::default(),
+            records: Records::default(),
+            recheck_one_in: 1000,
+            state_directory: None,
+        }
+    }
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self {
+            keep: 1000,
+            inputs: words(&["method", "authority", "path", "upgrade", "tls-name", "client-address", "listener-port"]),
+            show_to_roles: words(&["system", "root", "admin", "superuser"]),
         }
     }
 }

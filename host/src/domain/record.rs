@@ -5,7 +5,7 @@
 mod bytes;
 mod decision;
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ pub enum Known {
     /// Of a case that somebody wrote: what isn't there is absent.
     #[default]
     Everything,
-    These(Vec<String>),
+    These(Arc<[String]>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -225,7 +225,7 @@ impl Known {
 
 impl From<Option<Vec<String>>> for Known {
     fn from(names: Option<Vec<String>>) -> Self {
-        names.map_or(Self::Everything, Self::These)
+        names.map_or(Self::Everything, |names| Self::These(names.into()))
     }
 }
 
@@ -233,7 +233,7 @@ impl From<Known> for Option<Vec<String>> {
     fn from(known: Known) -> Self {
         match known {
             Known::Everything => None,
-            Known::These(names) => Some(names),
+            Known::These(names) => Some(names.to_vec()),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         Timestamp,
         decision::{Authentication, Routing},
+        record::RecordId,
     },
 };
 
@@ -23,6 +24,8 @@ pub struct DecisionCache {
 pub struct Entry {
     pub decision: Decision,
     pub holds_until: Timestamp,
+    /// Where the decision was recorded when it was made.
+    pub record: Option<RecordId>,
 }
 
 /// What one plugin decided.
@@ -104,7 +107,7 @@ mod tests {
         let limits = config::DecisionCache { bytes: 64 << 10, denial_bytes: 16 << 10, ..Default::default() };
         let mut cache = DecisionCache::new(&limits);
         let later = Timestamp(10);
-        let entry = |decision| Entry { decision: Decision::Routing(decision), holds_until: later };
+        let entry = |decision| Entry { decision: Decision::Routing(decision), holds_until: later, record: None };
         let location = http::HeaderValue::from_static("/");
         let reason = crate::domain::decision::Reason { code: "x".into(), detail: None };
         let grant = Some(Arc::new(Routing::Redirect { reason, location }));
@@ -120,7 +123,7 @@ mod tests {
     #[test]
     fn what_a_plugin_decided_that_is_gone_is_forgotten() {
         let mut cache = DecisionCache::new(&config::DecisionCache::default());
-        let entry = Entry { decision: Decision::Routing(None), holds_until: Timestamp(10) };
+        let entry = Entry { decision: Decision::Routing(None), holds_until: Timestamp(10), record: None };
         for plugin in [1_u64, 2] {
             cache.remember(plugin.to_be_bytes().into(), entry.clone());
         }
@@ -133,7 +136,7 @@ mod tests {
     fn a_cache_without_room_remembers_nothing() {
         let limits = config::DecisionCache { bytes: 0, denial_bytes: 0, ..Default::default() };
         let mut cache = DecisionCache::new(&limits);
-        cache.remember((*b"key").into(), Entry { decision: Decision::Routing(None), holds_until: Timestamp(10) });
+        cache.remember((*b"key").into(), Entry { decision: Decision::Routing(None), holds_until: Timestamp(10), record: None });
         assert!(cache.find(b"key", Timestamp(1)).is_none());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::domain::record::RecordId;
+
 /// A plugin's name in the manifest with the component that stands behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct PluginName {
@@ -18,6 +20,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// For the operator's log only.
     pub message: String,
+    /// Where it can be looked up.
+    pub record: Option<RecordId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +39,12 @@ pub enum FaultKind {
     Output,
     /// No instance could be made.
     Instance,
+}
+
+impl Fault {
+    pub fn new(plugin: &Arc<PluginName>, kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { plugin: Arc::clone(plugin), kind, message: message.into(), record: None }
+    }
 }
 
 impl FaultKind {

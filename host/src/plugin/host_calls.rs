@@ -9,9 +9,13 @@ use super::{
     bindings::v0_1::{jwt, log, types},
     facts::Answer,
     instance::Budget,
-    key_set::{KeySet, LONGEST_TOKEN, Refusal, Requirements, Verified, check_unsigned, select_claims},
+    key_set::{KeySet, LONGEST_TOKEN, Refusal, Requirements, Verified, check_recorded, check_unsigned, select_claims},
 };
-use crate::domain::{Credential, Timestamp, facts::Introspection};
+use crate::domain::{
+    Credential, Timestamp,
+    facts::Introspection,
+    record::{Refused, Token, TokenAnswer},
+};
 
 const LOG_LINES_PER_CALL: u32 = 16;
 const LOG_LINE_BYTES: usize = 1024;
@@ -41,15 +45,27 @@ pub struct CallState {
     /// What was verified in this call, in order.
     pub looks: Vec<Look>,
     pub log_lines: u32,
+    /// For a call that is run again: what was answered then, in place of all key sets.
+    pub recorded: Option<Recorded>,
     /// What is left of the call's time.
     pub budget: Budget,
+}
+
+/// The host's answers of an earlier call.
+pub struct Recorded {
+    pub tokens: Vec<Token>,
+    /// A token that isn't among them has no good signature, or else wasn't recorded.
+    pub is_everything: bool,
+    /// What was asked for and isn't there: then the new decision says nothing.
+    pub missing: Option<String>,
 }
 
 /// One verification that the guest asked for.
 pub struct Look {
     pub verification: usize,
     pub token: Credential,
-    pub outcome: Outcome,
+    /// The token's end, where it was accepted and has one.
+    pub verdict: Result<Option<Timestamp>, Refusal>,
 }
 
 /// What a verification says of a token.
@@ -79,7 +95,11 @@ impl HostState {
         Self { plugin, verifications, memory_limit, call: CallState::at(Timestamp(0)) }
     }
 
-    fn verify_token(&self, verification: &Verification, token: &str) -> Result<Verified, Refusal> {
+    fn verify_token(&mut self, number: usize, token: &str) -> Result<Verified, Refusal> {
+        let verification = &self.verifications[number];
+        if let Some(recorded) = &mut self.call.recorded {
+            return recorded.verify(verification, token, self.call.now);
+        }
         match verification.key_set.introspection() {
             None => verification.key_set.verify(token, &verification.requirements, self.call.now),
             Some(_) => self.call.introspected(token, &verification.requirements),
@@ -91,7 +111,7 @@ impl HostState {
 
 impl CallState {
     pub fn at(now: Timestamp) -> Self {
-        Self { now, introspections: Vec::new(), looks: Vec::new(), log_lines: 0, budget: Budget::new(0) }
+        Self { now, introspections: Vec::new(), looks: Vec::new(), log_lines: 0, recorded: None, budget: Budget::new(0) }
     }
 
     fn introspected(&self, token: &str, requirements: &Requirements) -> Result<Verified, Refusal> {
@@ -112,12 +132,44 @@ impl CallState {
     }
 }
 
+// === impl Recorded ===
+
+impl Recorded {
+    fn verify(&mut self, verification: &Verification, token: &str, now: Timestamp) -> Result<Verified, Refusal> {
+        let key_set = verification.key_set.name();
+        let requirements = &verification.requirements;
+        let Some(known) = self.tokens.iter().find(|known| known.token == token && known.key_set == key_set) else {
+            if self.is_everything {
+                return Err(Refusal::Signature);
+            }
+            let missing = format!("what key set '{key_set}' says of a token");
+            self.missing.get_or_insert_with(|| missing.clone());
+            return Err(Refusal::Unavailable(missing));
+        };
+        match &known.answer {
+            TokenAnswer::Claims(claims) => {
+                let valid_until = check_recorded(claims, requirements, now)?;
+                Ok(Verified { claims: select_claims(claims, &requirements.claims), valid_until })
+            }
+            TokenAnswer::Unavailable(why) => Err(Refusal::Unavailable(why.clone())),
+            TokenAnswer::Refused(refused) => Err(match refused {
+                Refused::Malformed => Refusal::Malformed("as recorded".into()),
+                Refused::Algorithm => Refusal::Algorithm("as recorded".into()),
+                Refused::UnknownKey => Refusal::UnknownKey,
+                Refused::Signature => Refusal::Signature,
+                Refused::CriticalHeader => Refusal::CriticalHeader,
+                Refused::ByServer => Refusal::Refused("as recorded".into()),
+            }),
+        }
+    }
+}
+
 // === impl Outcome ===
 
 impl Outcome {
-    pub fn of(verified: &Result<Verified, Refusal>) -> Self {
-        match verified {
-            Ok(verified) => Self::Accepted { valid_until: verified.valid_until },
+    pub fn of(verdict: &Result<Option<Timestamp>, Refusal>) -> Self {
+        match verdict {
+            Ok(valid_until) => Self::Accepted { valid_until: *valid_until },
             Err(
                 Refusal::Malformed(_)
                 | Refusal::Algorithm(_)
@@ -140,6 +192,10 @@ impl types::Host for HostState {}
 
 impl log::Host for HostState {
     fn write(&mut self, level: log::Level, message: String) {
+        // What is run again was logged the first time.
+        if self.call.recorded.is_some() {
+            return;
+        }
         self.call.log_lines += 1;
         if self.call.log_lines > LOG_LINES_PER_CALL {
             if self.call.log_lines == LOG_LINES_PER_CALL + 1 {
@@ -164,16 +220,18 @@ impl log::Host for HostState {
 impl jwt::Host for HostState {
     fn verify(&mut self, verification: u32, token: String) -> Result<jwt::Verified, jwt::VerifyError> {
         let number = verification as usize;
-        let Some(verification) = self.verifications.get(number) else { return Err(jwt::VerifyError::Undeclared) };
+        if number >= self.verifications.len() {
+            return Err(jwt::VerifyError::Undeclared);
+        }
         if token.len() > LONGEST_TOKEN {
             return Err(jwt::VerifyError::Malformed(format!("over {LONGEST_TOKEN} bytes")));
         }
         if self.call.looks.len() >= MOST_LOOKS {
             return Err(jwt::VerifyError::Unavailable(format!("over {MOST_LOOKS} verifications in one call")));
         }
-        let verified = self.verify_token(verification, &token);
-        let look = Look { verification: number, token: Credential::new(token), outcome: Outcome::of(&verified) };
-        self.call.looks.push(look);
+        let verified = self.verify_token(number, &token);
+        let verdict = verified.as_ref().map(|verified| verified.valid_until).map_err(Clone::clone);
+        self.call.looks.push(Look { verification: number, token: Credential::new(token), verdict });
         match verified {
             Ok(Verified { claims, valid_until }) => Ok(jwt::Verified {
                 claims: claims.into_iter().map(|claim| claim.map(claim_value)).collect(),

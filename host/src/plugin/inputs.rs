@@ -1,6 +1,8 @@
 //! Declared inputs: what a plugin said it reads, and exactly these taken out of a subject. What is gathered here is all that a
 //! plugin gets to see, and all that the cache key is made of.
 
+mod words;
+
 use http::HeaderName;
 
 use super::subject::{HttpSubject, Subject};
@@ -114,39 +116,6 @@ impl Inputs {
         credentials: CredentialInputs { cookies: Vec::new(), headers: Vec::new(), query: Vec::new() },
     };
 
-    /// The declared inputs in words, for operators: `cookie clearml_token_basic (credential)`.
-    pub fn describe(&self) -> Vec<String> {
-        let marked = |credential: bool| if credential { " (credential)" } else { "" };
-        let mut words = Vec::new();
-        for pattern in &self.cookies {
-            let mark = marked(self.credentials.cookies.contains(pattern));
-            words.push(match pattern {
-                NamePattern::Exact(name) => format!("cookie {name}{mark}"),
-                NamePattern::Prefix(prefix) => format!("cookie {prefix}*{mark}"),
-            });
-        }
-        words.extend(self.headers.iter().map(|name| format!("header {name}{}", marked(self.credentials.headers.contains(name)))));
-        words.extend(self.query.iter().map(|name| format!("query {name}{}", marked(self.credentials.query.contains(name)))));
-        words.extend(self.path.map(|extent| match extent {
-            PathExtent::Full => "path".to_owned(),
-            PathExtent::Segments(count) => format!("path (first {count} segments)"),
-        }));
-        for (declared, name) in [
-            (self.method, "method"),
-            (self.authority, "authority"),
-            (self.upgrade, "upgrade"),
-            (self.tls_name, "tls-name"),
-            (self.client_address, "client-address"),
-            (self.client_certificate, "client-certificate"),
-            (self.listener_port, "listener-port"),
-            (self.identity, "identity"),
-        ] {
-            words.extend(declared.then(|| name.to_owned()));
-        }
-        words.extend(self.attributes.iter().map(|name| format!("session {name}")));
-        words
-    }
-
     /// Takes what was declared out of a subject.
     pub fn gather<'a>(&'a self, subject: &'a Subject<'a>) -> Gathered<'a> {
         let connection = subject.connection();
@@ -185,7 +154,7 @@ impl Inputs {
 }
 
 impl PathExtent {
-    fn of(self, path: &str) -> &str {
+    pub fn of(self, path: &str) -> &str {
         let Self::Segments(count) = self else { return path };
         let end = memchr::memchr_iter(b'/', path.as_bytes()).nth(count as usize);
         end.map_or(path, |end| &path[..end])

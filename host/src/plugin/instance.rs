@@ -62,6 +62,11 @@ impl Budget {
         Self { began: Instant::now(), allowance: Duration::from_millis(ms), mark: None }
     }
 
+    /// Since the call began.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     fn half(&self) -> Duration {
         self.allowance / 2
     }
@@ -124,12 +129,12 @@ impl Instance {
         let mut instance = Self::instantiate(engine, plugin, now)?;
         let in_words = |error: LoadError| match error {
             LoadError::Fault(fault) => fault,
-            other => Fault { plugin: Arc::clone(&plugin.name), kind: FaultKind::Instance, message: other.to_string() },
+            other => Fault::new(&plugin.name, FaultKind::Instance, other.to_string()),
         };
         let declared = instance.configure(plugin).map_err(in_words)?;
         if declared != *plugin.declaration() {
             let message = "declared something else than when it was admitted: a declaration is a function of its configuration";
-            return Err(Fault { plugin: Arc::clone(&plugin.name), kind: FaultKind::Output, message: message.into() });
+            return Err(Fault::new(&plugin.name, FaultKind::Output, message));
         }
         Ok(instance)
     }
@@ -203,14 +208,14 @@ impl Instance {
                     types::Error::Unavailable(_) => FaultKind::Unavailable,
                     _ => FaultKind::Error,
                 };
-                Err(Fault { plugin: Arc::clone(&self.plugin), kind, message: error_in_words(error) })
+                Err(Fault::new(&self.plugin, kind, error_in_words(error)))
             }
             Err(error) => Err(fault(&self.plugin, &error)),
         }
     }
 
     fn wrong_kind(&self) -> Fault {
-        Fault { plugin: Arc::clone(&self.plugin), kind: FaultKind::Instance, message: "called as another kind".into() }
+        Fault::new(&self.plugin, FaultKind::Instance, "called as another kind")
     }
 }
 
@@ -232,7 +237,7 @@ fn fault(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
         }
     };
     let message: String = format!("{error:#}").chars().take(500).collect();
-    Fault { plugin: Arc::clone(plugin), kind, message: message.replace('\n', " ") }
+    Fault::new(plugin, kind, message.replace('\n', " "))
 }
 
 fn error_in_words(error: types::Error) -> String {

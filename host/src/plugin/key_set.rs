@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 pub use self::{
     claims::{ClaimPath, select as select_claims},
     jwks::{JwksError, keep_fresh},
-    token::{Refusal, Requirements, Verified, check_unsigned, is_token_shaped},
+    token::{Refusal, Requirements, Verified, check_recorded, check_unsigned, claims_of, is_token_shaped},
 };
 use crate::config::{JwksSource, SecretEncoding};
 

@@ -1,6 +1,9 @@
 //! A plugin that is ready to be instantiated: compiled, linked, of a known kind, with nothing imported that wasn't granted.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use wasmtime::component::Component;
 
@@ -63,6 +66,8 @@ pub struct Plugin {
     pub(super) key: u64,
     pub(super) pre: Pre,
     runnable: Component,
+    /// It was seen to keep state between calls.
+    isolated: AtomicBool,
     pub(super) verifications: OnceLock<Arc<[Verification]>>,
     pub(super) declaration: OnceLock<Declaration>,
 }
@@ -176,6 +181,7 @@ impl Plugin {
             name: Arc::new(PluginName { name: spec.name.clone(), digest: sha256[..12].to_owned() }),
             pre: Pre::link(engine, &runnable, spec.kind).map_err(LoadError::Link)?,
             runnable,
+            isolated: AtomicBool::new(false),
             spec,
             sha256,
             component_bytes,
@@ -213,6 +219,15 @@ impl Plugin {
     pub fn declaration(&self) -> &Declaration {
         static NOTHING: Declaration = Declaration { inputs: Inputs::NOTHING, verifications: Vec::new(), may_read_session: false };
         self.declaration.get().unwrap_or(&NOTHING)
+    }
+
+    /// Whether each call gets a fresh instance, because the plugin was seen to keep state.
+    pub fn is_isolated(&self) -> bool {
+        self.isolated.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn isolate(&self) {
+        self.isolated.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn verifications(&self) -> Arc<[Verification]> {

@@ -8,8 +8,9 @@ use super::{
     convert::KnownHosts,
     facts::Facts,
     fault::Fault,
-    inputs::CredentialInputs,
+    inputs::{CredentialInputs, Inputs},
     loaded::{OnFault, Plugin},
+    record::{Recorder, Trail, failed},
     subject::Subject,
     worker::Worker,
 };
@@ -18,12 +19,17 @@ use crate::{
     domain::{
         Candidate, Endpoint, Identity, Timestamp,
         decision::{Authentication, Forwarding, Keeping, Limits, Reason, Routing, Verdict},
+        record::{self, RecordId},
     },
 };
 
 mod authenticate;
 mod filter;
+mod recording;
+mod replay;
 mod route;
+
+pub use self::replay::Replayed;
 
 /// Counts the sets of this process; a higher one is newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -38,6 +44,9 @@ pub struct PluginSet {
     authenticators: Vec<Arc<Plugin>>,
     policies: Vec<Arc<Plugin>>,
     credentials: CredentialInputs,
+    /// What records hold of a subject: all that any plugin declared, and what the configuration adds.
+    recorded: Inputs,
+    recorded_words: Arc<[String]>,
     context: Arc<DecisionContext>,
 }
 
@@ -46,6 +55,7 @@ pub struct DecisionContext {
     pub facts: Facts,
     pub hosts: KnownHosts,
     pub cache: config::DecisionCache,
+    pub recorder: Recorder,
 }
 
 /// What the authenticators said.
@@ -57,6 +67,8 @@ pub struct Authenticated {
     pub plugin: Option<Arc<PluginName>>,
     pub cached: bool,
     pub holds_until: Timestamp,
+    /// Where it can be looked up why.
+    pub record: Option<RecordId>,
 }
 
 /// What the routing policies said.
@@ -66,6 +78,8 @@ pub struct Routed {
     pub plugin: Option<Arc<PluginName>>,
     pub cached: bool,
     pub holds_until: Timestamp,
+    /// Where it can be looked up why.
+    pub record: Option<RecordId>,
 }
 
 // === impl PluginSet ===
@@ -76,6 +90,8 @@ impl PluginSet {
         let of = |kind| plugins.iter().filter(|plugin| plugin.spec.kind == kind).cloned().collect::<Vec<_>>();
         let mut credentials = CredentialInputs::default();
         plugins.iter().for_each(|plugin| credentials.extend(&plugin.declaration().inputs.credentials));
+        let mut recorded = context.recorder.inputs().clone();
+        plugins.iter().for_each(|plugin| recorded.extend(&plugin.declaration().inputs));
         Self {
             generation,
             digest,
@@ -83,6 +99,8 @@ impl PluginSet {
             authenticators: of(Kind::Authenticator),
             policies: of(Kind::RoutingPolicy),
             credentials,
+            recorded_words: recorded.words().into(),
+            recorded,
             context,
         }
     }
@@ -98,6 +116,11 @@ impl PluginSet {
 
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
         self.filters.iter().chain(&self.authenticators).chain(&self.policies)
+    }
+
+    /// Where this set's decisions are recorded.
+    pub fn recorder(&self) -> &Recorder {
+        &self.context.recorder
     }
 
     /// The instant until which a decision may be used: never longer than the configuration says, nor than it says itself.

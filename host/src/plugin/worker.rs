@@ -27,6 +27,8 @@ pub struct Worker {
     cache: RefCell<DecisionCache>,
     /// The buffer in which cache keys are built.
     key: RefCell<Vec<u8>>,
+    /// Whether its calls count as what plugins did.
+    counts: bool,
 }
 
 struct Slot {
@@ -39,7 +41,17 @@ struct Slot {
 impl Worker {
     pub fn new(engine: Arc<Engine>) -> Self {
         let cache = DecisionCache::new(&engine.limits.cache);
-        Self { engine, slots: RefCell::default(), cache: RefCell::new(cache), key: RefCell::default() }
+        Self { engine, slots: RefCell::default(), cache: RefCell::new(cache), key: RefCell::default(), counts: true }
+    }
+
+    /// One on which decisions are run again, which plugins' counts don't show.
+    pub fn for_replay(engine: Arc<Engine>) -> Self {
+        Self { counts: false, ..Self::new(engine) }
+    }
+
+    /// Lets go of all instances: the next call of each plugin is the first of a fresh one.
+    pub fn forget_instances(&self) {
+        self.slots.borrow_mut().clear();
     }
 
     /// Instantiates and configures a set's plugins of the given kinds before the set is used, and lets go of instances whose
@@ -56,13 +68,36 @@ impl Worker {
         Ok(())
     }
 
-    /// Runs one call on an instance. The budget counts from here.
-    pub(super) fn call<T>(
+    /// Runs one call on an instance. The budget counts from here. Some calls are made again on a fresh instance: a plugin whose
+    /// answers then differ keeps state, and gets a fresh instance for each call from then on.
+    pub(super) fn call<T: PartialEq>(
         &self,
         plugin: &Arc<Plugin>,
-        run: impl FnOnce(&mut Instance, Budget) -> Result<T, Fault>,
+        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let budget = Budget::new(plugin.spec.call_budget_ms);
+        let outcome =
+            if plugin.is_isolated() { self.call_fresh(plugin, budget, &run) } else { self.call_kept(plugin, budget, &run) };
+        if !self.counts {
+            return outcome;
+        }
+        plugin.counts.count(&outcome, budget.elapsed());
+        if self.engine.limits.recheck_one_in > 0
+            && outcome.is_ok()
+            && !plugin.is_isolated()
+            && plugin.counts.calls().is_multiple_of(self.engine.limits.recheck_one_in)
+        {
+            return self.recheck(plugin, outcome, &run);
+        }
+        outcome
+    }
+
+    fn call_kept<T>(
+        &self,
+        plugin: &Arc<Plugin>,
+        budget: Budget,
+        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let ready = self.slots.borrow_mut().get_mut(&plugin.key).and_then(|slot| slot.ready.pop());
         let outcome = match ready {
             Some(instance) => Ok(instance),
@@ -76,7 +111,6 @@ impl Worker {
             }
             answer
         });
-        plugin.counts.count(&outcome);
         if let Err(fault) = &outcome
             && !fault.kind.spares_the_instance()
         {
@@ -84,6 +118,38 @@ impl Worker {
             let _ = self.replenish(plugin);
         }
         outcome
+    }
+
+    fn call_fresh<T>(
+        &self,
+        plugin: &Arc<Plugin>,
+        budget: Budget,
+        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        run(&mut Instance::ready(&self.engine, plugin, Timestamp::now())?, budget)
+    }
+
+    /// The same call on fresh instances. Only when two of these agree with each other against the kept one is it state: keys may
+    /// have changed in between.
+    fn recheck<T: PartialEq>(
+        &self,
+        plugin: &Arc<Plugin>,
+        kept: Result<T, Fault>,
+        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        plugin.counts.recheck();
+        let again = || self.call_fresh(plugin, Budget::new(plugin.spec.call_budget_ms), &run);
+        let (Ok(answer), fresh) = (&kept, again()) else { return kept };
+        if fresh.as_ref().is_ok_and(|fresh| fresh == answer) || fresh.as_ref().ok() != again().as_ref().ok() {
+            return kept;
+        }
+        plugin.isolate();
+        tracing::error!(
+            plugin = %plugin.name,
+            "the plugin answers the same inputs otherwise on a fresh instance: it keeps state between calls, and gets a fresh \
+             instance for each from now on"
+        );
+        fresh
     }
 
     /// Looks a decision up under the key that `build` writes; on a miss the key comes back for `remember`.

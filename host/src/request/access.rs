@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use http::{Method, StatusCode, request::Parts};
 
-use super::{decisions, tcp::code};
+use super::{consulted::Consulted, decisions, tcp::code};
 use crate::{
     domain::{
         Endpoint,
@@ -29,6 +29,7 @@ pub struct Record {
     endpoint: Option<String>,
     steps: Steps,
     error: Option<String>,
+    decisions: String,
 }
 
 /// What is known of one TCP connection so far.
@@ -39,6 +40,7 @@ pub struct Passage {
     generation: u64,
     endpoint: Option<String>,
     pub steps: Steps,
+    pub consulted: Consulted,
 }
 
 /// What was decided.
@@ -78,6 +80,7 @@ impl Record {
             endpoint: None,
             steps: Steps::default(),
             error: None,
+            decisions: String::new(),
         }
     }
 
@@ -98,8 +101,9 @@ impl Record {
         self.error = Some(error.to_string());
     }
 
-    pub fn answered(&mut self) {
+    pub fn answered(&mut self, consulted: &Consulted) {
         self.answered = Some(Instant::now());
+        self.decisions = consulted.to_string();
     }
 
     /// Writes the line.
@@ -123,6 +127,7 @@ impl Record {
             policy = routing.as_ref().and_then(Step::plugin).map(tracing::field::display),
             routing_cached = routing.as_ref().map(|step| step.cached),
             generation = self.generation,
+            decisions = Some(self.decisions.as_str()).filter(|ids| !ids.is_empty()),
             decided_us = micros(*decided),
             head_us = micros(self.answered),
             total_us = micros(Some(Instant::now())),
@@ -136,7 +141,15 @@ impl Record {
 
 impl Passage {
     pub fn new(client: SocketAddr, port: u16) -> Self {
-        Self { started: Instant::now(), client, port, generation: 0, endpoint: None, steps: Steps::default() }
+        Self {
+            started: Instant::now(),
+            client,
+            port,
+            generation: 0,
+            endpoint: None,
+            steps: Steps::default(),
+            consulted: Consulted::default(),
+        }
     }
 
     pub fn deciding(&mut self, generation: u64, endpoint: &Endpoint) {
@@ -170,6 +183,7 @@ impl Passage {
             routing = routing.as_ref().map(|step| step.code.as_ref()),
             policy = routing.as_ref().and_then(Step::plugin).map(tracing::field::display),
             generation = self.generation,
+            decisions = Some(self.consulted.to_string()).filter(|ids| !ids.is_empty()),
             decided_us = decided.map(|decided| micros(self.started, decided)),
             total_us = micros(self.started, Instant::now()),
             error = error.map(tracing::field::display),

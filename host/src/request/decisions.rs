@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     access::{Passage, Record},
+    consulted::Consulted,
     live::Lifetime,
 };
 use crate::{
@@ -49,7 +50,7 @@ pub trait DecisionSet {
         &self,
         subject: &Subject<'_>,
         endpoint: &Endpoint,
-        identity: &Authentication,
+        identity: &Authenticated,
     ) -> impl Future<Output = Result<Routed, Fault>>;
 }
 
@@ -159,9 +160,12 @@ pub async fn decide<S: DecisionSet>(
     subject: &Subject<'_>,
     route: Option<&Arc<Route>>,
     record: &mut Option<Box<Record>>,
+    consulted: &mut Consulted,
 ) -> Result<Ruling, Error> {
     let endpoint = route.map(|route| route.endpoint.as_ref());
-    let authenticated = set.authenticate(subject, endpoint).await.map_err(Error::plugin_fault)?;
+    let authenticated = set.authenticate(subject, endpoint).await.inspect_err(|fault| consulted.failed(fault));
+    let authenticated = authenticated.map_err(Error::plugin_fault)?;
+    consulted.authenticated(&authenticated);
     if let Some(record) = record {
         record.authenticated(&authenticated);
     }
@@ -174,7 +178,9 @@ pub async fn decide<S: DecisionSet>(
     let Some(route) = route else {
         return if is_known { Err(Error::not_found()) } else { Ok(ask(&authenticated.decision)) };
     };
-    let routed = set.route(subject, &route.endpoint, &authenticated.decision).await.map_err(Error::plugin_fault)?;
+    let routed = set.route(subject, &route.endpoint, &authenticated).await.inspect_err(|fault| consulted.failed(fault));
+    let routed = routed.map_err(Error::plugin_fault)?;
+    consulted.routed(&routed);
     if let Some(record) = record {
         record.routed(&routed);
     }
@@ -207,16 +213,20 @@ pub async fn decide_tcp<S: DecisionSet>(
     route: &Arc<PortRoute>,
     passage: &mut Option<Box<Passage>>,
 ) -> Result<TcpPermit, Error> {
-    let authenticated = set.authenticate(subject, Some(&route.endpoint)).await.map_err(Error::plugin_fault)?;
+    let authenticated = set.authenticate(subject, Some(&route.endpoint)).await.inspect_err(|fault| failed(passage, fault));
+    let authenticated = authenticated.map_err(Error::plugin_fault)?;
     if let Some(passage) = passage {
+        passage.consulted.authenticated(&authenticated);
         passage.steps.authenticated(&authenticated);
     }
     match authenticated.decision.as_ref() {
         Authentication::Allow(_) | Authentication::Anonymous { .. } => {}
         Authentication::Challenge(_) | Authentication::Deny(_) => return Err(Error::denied("You may not enter.")),
     }
-    let routed = set.route(subject, &route.endpoint, &authenticated.decision).await.map_err(Error::plugin_fault)?;
+    let routed = set.route(subject, &route.endpoint, &authenticated).await.inspect_err(|fault| failed(passage, fault));
+    let routed = routed.map_err(Error::plugin_fault)?;
     if let Some(passage) = passage {
+        passage.consulted.routed(&routed);
         passage.steps.routed(&routed);
     }
     let Routing::Forward(forwarding) = routed.decision.as_ref() else { return Err(Error::denied("You may not enter.")) };
@@ -230,6 +240,12 @@ pub async fn decide_tcp<S: DecisionSet>(
         }
     };
     Ok(TcpPermit { route, lifetime })
+}
+
+fn failed(passage: &mut Option<Box<Passage>>, fault: &Fault) {
+    if let Some(passage) = passage {
+        passage.consulted.failed(fault);
+    }
 }
 
 fn ask(authentication: &Authentication) -> Ruling {
@@ -262,6 +278,6 @@ pub async fn would_forward<S: DecisionSet>(set: &S, subject: &Subject<'_>, endpo
     if !matches!(*authenticated.decision, Authentication::Allow(_) | Authentication::Anonymous { .. }) {
         return false;
     }
-    let routed = set.route(subject, endpoint, &authenticated.decision).await;
+    let routed = set.route(subject, endpoint, &authenticated).await;
     routed.is_ok_and(|routed| matches!(*routed.decision, Routing::Forward(_)))
 }

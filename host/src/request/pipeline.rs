@@ -10,6 +10,7 @@ use super::{
     Body, Decisions, Downstream, Settings, Worker,
     access::{self, Record},
     body::Finish,
+    consulted::{Consulted, DECISION},
     decisions::{self, DecisionSet, Ruling},
     forward,
     http2::{self, ExtendedConnect},
@@ -81,8 +82,9 @@ pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstrea
     if let Some(record) = &mut record {
         text(&request_id).clone_into(&mut record.request_id);
     }
+    let mut consulted = Consulted::default();
     let served = match translated {
-        Ok(connect) => serve(worker, downstream, parts, body, connect, &request_id, &mut record).await,
+        Ok(connect) => serve(worker, downstream, parts, body, connect, &request_id, &mut record, &mut consulted).await,
         Err(error) => Err(error),
     };
     let mut response = match served {
@@ -98,17 +100,21 @@ pub async fn answer<D: Decisions>(worker: &Rc<Worker<D>>, downstream: &Downstrea
             respond::error(&error, reading.reader(), text(&request_id))
         }
     };
+    if let Some(ids) = consulted.header(&worker.gateway.settings.told_roles) {
+        response.headers_mut().insert(DECISION, ids);
+    }
     let stands_for = if reading.is_grpc { response.extensions_mut().remove() } else { None };
     let status = stands_for.map_or(response.status(), |StandsFor(status)| status);
     worker.gateway.metrics.responded(status, started.elapsed());
     if let Some(record) = &mut record {
-        record.answered();
+        record.answered(&consulted);
     }
     let bytes = response.body().size_hint().exact().unwrap_or(0);
     let finish = Finish::new(downstream.deadline.clone(), worker.gateway.settings.keep_alive, status, bytes, record);
     response.map(|body| body.finish(finish))
 }
 
+#[expect(clippy::too_many_arguments, reason = "what is known of one request; the last two are what is told of it")]
 async fn serve<D: Decisions>(
     worker: &Rc<Worker<D>>,
     downstream: &Downstream,
@@ -117,6 +123,7 @@ async fn serve<D: Decisions>(
     connect: Option<ExtendedConnect>,
     request_id: &HeaderValue,
     record: &mut Option<Box<Record>>,
+    consulted: &mut Consulted,
 ) -> Result<Response<Body>, Error> {
     let settings = &worker.gateway.settings;
     let survey = Survey::new(&parts, !body.is_end_stream(), connect.is_some(), settings)?;
@@ -152,7 +159,7 @@ async fn serve<D: Decisions>(
         record.deciding(set.generation(), route.map(|route| route.endpoint.as_ref()));
     }
     let subject = subject(&parts, &survey, connection, &path[key.rest_at()..]);
-    match decisions::decide(&set, &subject, route, record).await? {
+    match decisions::decide(&set, &subject, route, record, consulted).await? {
         Ruling::Permit(permit) => {
             let placed = forward::Placed::new(key, &permit);
             let live = LiveRequest::new(worker, &parts, &survey, connection, key, &permit).map(Box::new);

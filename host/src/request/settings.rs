@@ -30,6 +30,8 @@ pub struct Settings {
     pub body_bytes: Option<u64>,
     pub polls: Vec<Poll>,
     pub http2: Http2,
+    /// Whose decisions' ids are told, by role.
+    pub told_roles: Vec<String>,
     trusted: Vec<IpNet>,
     proxies: Vec<IpNet>,
 }
@@ -70,6 +72,7 @@ impl Settings {
             body_bytes: http.limits.body_bytes,
             polls: config.activity.polls.clone(),
             http2: http.http2.clone(),
+            told_roles: config.plugins.records.show_to_roles.clone(),
             trusted: http.trusted_proxies.clone(),
             proxies: http.proxy_protocol_from.clone(),
             public_origin,

@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
-    domain::{Endpoint, decision::Authentication},
+    domain::Endpoint,
     plugin::{Authenticated, CredentialInputs, Fault, Routed, Subject, Worker},
     request::{DecisionSet, Decisions},
     route::RouteTable,
@@ -57,7 +57,7 @@ impl DecisionSet for Moment {
         self.snapshot.plugins.authenticate(&self.worker, subject, endpoint).await
     }
 
-    async fn route(&self, subject: &Subject<'_>, endpoint: &Endpoint, identity: &Authentication) -> Result<Routed, Fault> {
+    async fn route(&self, subject: &Subject<'_>, endpoint: &Endpoint, identity: &Authenticated) -> Result<Routed, Fault> {
         self.snapshot.plugins.route(&self.worker, subject, endpoint, identity).await
     }
 }

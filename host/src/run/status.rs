@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde::{Deserialize, de::IntoDeserializer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     discovery::Board,
     domain::{Activities, activity::Used},
     kubernetes::election::Leader,
+    plugin::Kind,
     shutdown::{Phase, Shutdown},
     snapshot::Snapshots,
 };
@@ -61,5 +63,23 @@ impl Status for GatewayStatus {
 
     fn plugins(&self) -> Value {
         self.admission.to_json()
+    }
+
+    fn decision(&self, id: &str) -> Option<Value> {
+        let record = self.admission.active()?.recorder().find(id.parse().ok()?)?;
+        serde_json::to_value(&*record).ok()
+    }
+
+    fn decisions(&self, kind: Option<&str>, last: usize) -> Result<String, String> {
+        let all = [Kind::DiscoveryFilter, Kind::Authenticator, Kind::RoutingPolicy];
+        let kinds = match kind {
+            None => all.to_vec(),
+            Some(kind) => vec![
+                Kind::deserialize(kind.into_deserializer()).map_err(|error: serde::de::value::Error| format!("kind: {error}"))?,
+            ],
+        };
+        let active = self.admission.active();
+        let records = active.iter().flat_map(|set| kinds.iter().flat_map(|kind| set.recorder().last(*kind, last)));
+        Ok(records.filter_map(|record| serde_json::to_string(&*record).ok()).map(|line| line + "\n").collect())
     }
 }

@@ -65,7 +65,7 @@ impl Visitor for Somebody {
 
     fn identity(&self) -> Pending<'_, Result<Identity, Fault>> {
         let plugin = Arc::new(PluginName { name: "cookie-auth".into(), digest: "0".into() });
-        let fault = Fault { plugin, kind: FaultKind::Trap, message: "hush".into() };
+        let fault = Fault::new(&plugin, FaultKind::Trap, "hush");
         Box::pin(std::future::ready(self.who.clone().map_err(|()| fault)))
     }
 

@@ -14,7 +14,7 @@ fn a_record_reads_back_as_it_was_written() {
         inputs: Inputs {
             kind: Kind::Authenticator,
             now_ms: Timestamp(1),
-            known: Known::These(vec!["method".into()]),
+            known: Known::These(["method".into()].into()),
             http: Some(Http {
                 method: Some("GET".into()),
                 cookies: Fields(vec![Field("a".into(), Bytes(b"text".to_vec())), Field("a".into(), Bytes(vec![0xff]))]),

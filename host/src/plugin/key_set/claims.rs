@@ -70,6 +70,15 @@ impl Claims {
     }
 }
 
+impl Claims {
+    /// The standard ones of claims that were read already.
+    pub fn of(claims: &Value) -> Self {
+        let mut found = select(claims, &*STANDARD).into_iter();
+        let mut next = || found.next().flatten();
+        Self { exp: next(), nbf: next(), aud: next(), iss: next(), asked: Vec::new() }
+    }
+}
+
 fn find<'p>(text: &[u8], paths: impl IntoIterator<Item = &'p ClaimPath>) -> serde_json::Result<Vec<Option<Value>>> {
     let rests: Vec<(usize, &[String])> = paths.into_iter().map(|path| path.0.as_slice()).enumerate().collect();
     let mut found = vec![None; rests.len()];

@@ -1,14 +1,18 @@
 //! The chain of authenticators: in order, the first that doesn't abstain wins.
 
+use std::cell::RefCell;
+
 use super::*;
 use crate::{
     domain::{
         decision::{Allowance, Lifetime},
         facts::Introspection,
+        record::{Outcome as Recorded, Token},
     },
     plugin::{
         bindings::v0_1::authentication,
         convert::{self, BadAnswer},
+        counts::Word,
         facts::Answer,
         fault::FaultKind,
         host_calls::{CallState, Look, Outcome},
@@ -33,10 +37,32 @@ impl PluginSet {
         subject: &Subject<'_>,
         endpoint: Option<&Endpoint>,
     ) -> Result<Authenticated, Fault> {
+        let now = Timestamp::now();
+        let mut trail = Trail::new();
+        let mut tokens = Vec::new();
+        let decided = self.authenticate_in_turn(worker, subject, endpoint, &mut trail, &mut tokens).await;
+        let Some(id) = trail.id() else { return decided };
+        let session = endpoint.map(|endpoint| &endpoint.attributes);
+        let inputs = self.recorded_inputs(Kind::Authenticator, now, Some(subject), session, tokens);
+        let outcome =
+            decided.as_ref().map_or_else(failed, |step| outcome(step.plugin.as_deref(), &step.decision, Some(step.holds_until)));
+        self.keep(id, &trail, inputs, outcome);
+        decided.map_err(|fault| Fault { record: Some(id), ..fault })
+    }
+
+    async fn authenticate_in_turn(
+        &self,
+        worker: &Worker,
+        subject: &Subject<'_>,
+        endpoint: Option<&Endpoint>,
+        trail: &mut Trail,
+        tokens: &mut Vec<Token>,
+    ) -> Result<Authenticated, Fault> {
         let mut abstained: Option<Authenticated> = None;
         let mut authorization_is_ours = false;
         for plugin in &self.authenticators {
-            let mut step = self.ask_authenticator(worker, plugin, subject, endpoint).await?;
+            trail.asks(&plugin.name);
+            let mut step = self.ask_authenticator(worker, plugin, subject, endpoint, trail, tokens).await?;
             authorization_is_ours |= step.authorization_is_ours;
             step.authorization_is_ours = authorization_is_ours;
             let Authentication::Anonymous { challenge, .. } = &*step.decision else { return Ok(step) };
@@ -54,6 +80,7 @@ impl PluginSet {
                 plugin: None,
                 cached: false,
                 holds_until: self.holds_until(Timestamp::now(), false, []),
+                record: None,
             },
         })
     }
@@ -64,6 +91,8 @@ impl PluginSet {
         plugin: &Arc<Plugin>,
         subject: &Subject<'_>,
         endpoint: Option<&Endpoint>,
+        trail: &mut Trail,
+        tokens: &mut Vec<Token>,
     ) -> Result<Authenticated, Fault> {
         let now = Timestamp::now();
         let inputs = &plugin.declaration().inputs;
@@ -80,15 +109,16 @@ impl PluginSet {
             }
         });
         let key = match found {
-            Ok(Entry { decision: Decision::Authentication { decision, authorization_is_ours }, holds_until }) => {
-                plugin.counts.hit();
+            Ok(Entry { decision: Decision::Authentication { decision, authorization_is_ours }, holds_until, record }) => {
+                plugin.counts.hit(word(&decision));
                 let plugin = Some(Arc::clone(&plugin.name));
-                return Ok(Authenticated { decision, authorization_is_ours, plugin, cached: true, holds_until });
+                return Ok(Authenticated { decision, authorization_is_ours, plugin, cached: true, holds_until, record });
             }
             // A key begins with the plugin's number, and a plugin has one kind.
             Ok(_) => return Err(unreachable_entry(plugin)),
             Err(key) => key,
         };
+        let record = trail.misses(&self.context.recorder);
         let introspections = self.introspect(plugin, &gathered, now).await;
         let facts_end = introspections.iter().map(|(_, answer)| answer.holds_until).min();
         let request = authentication::Request {
@@ -96,22 +126,26 @@ impl PluginSet {
             session: endpoint.map_or_else(Vec::new, |endpoint| convert::attributes(&endpoint.attributes, &inputs.attributes)),
             now: now.0,
         };
-        let (decision, end, authorization_is_ours) = worker.call(plugin, |instance, budget| {
-            let answer = instance.authenticate(&request, CallState { introspections, ..CallState::at(now) }, budget)?;
+        let seen = RefCell::default();
+        let decided = worker.call(plugin, |instance, budget| {
+            let state = CallState { introspections: introspections.clone(), ..CallState::at(now) };
+            let answer = instance.authenticate(&request, state, budget);
             let call = std::mem::replace(instance.call_state(), CallState::at(now));
+            *seen.borrow_mut() = self.context.recorder.evidence(&plugin.verifications(), &call);
             let authorization_is_ours = is_ours(plugin, &gathered, &call);
-            let (decision, end) = parse(answer, call.looks, now, &self.context.hosts).map_err(|error| Fault {
-                plugin: Arc::clone(&plugin.name),
-                kind: FaultKind::Output,
-                message: error.to_string(),
-            })?;
+            let (decision, end) = parse(answer?, call.looks, now, &self.context.hosts)
+                .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))?;
             Ok((decision, end, authorization_is_ours))
-        })?;
+        });
+        tokens.extend(seen.into_inner());
+        let (decision, end, authorization_is_ours) = decided?;
+        plugin.counts.decided(word(&decision));
         let decision = Decision::Authentication { decision: Arc::new(decision), authorization_is_ours };
         let holds_until = self.holds_until(now, decision.lets_in(), [end, facts_end]);
-        worker.remember(key, Entry { decision: decision.clone(), holds_until });
+        worker.remember(key, Entry { decision: decision.clone(), holds_until, record });
         let Decision::Authentication { decision, authorization_is_ours } = decision else { return Err(unreachable_entry(plugin)) };
-        Ok(Authenticated { decision, authorization_is_ours, plugin: Some(Arc::clone(&plugin.name)), cached: false, holds_until })
+        let plugin = Some(Arc::clone(&plugin.name));
+        Ok(Authenticated { decision, authorization_is_ours, plugin, cached: false, holds_until, record })
     }
 
     /// Asks the server about the tokens of a request, when one of the plugin's key sets works that way. A token that a key
@@ -153,8 +187,11 @@ fn is_ours(plugin: &Plugin, gathered: &Gathered<'_>, call: &CallState) -> bool {
                 let outcome = || {
                     let look = call.looks.iter().find(|look| look.verification == number && look.token.reveal() == token);
                     look.map_or_else(
-                        || Outcome::of(&verification.key_set.verify(token, &verification.requirements, call.now)),
-                        |look| look.outcome,
+                        || {
+                            let verified = verification.key_set.verify(token, &verification.requirements, call.now);
+                            Outcome::of(&verified.map(|verified| verified.valid_until))
+                        },
+                        |look| Outcome::of(&look.verdict),
                     )
                 };
                 verification.key_set.introspection().is_none() && outcome() != Outcome::NotOurs
@@ -163,7 +200,7 @@ fn is_ours(plugin: &Plugin, gathered: &Gathered<'_>, call: &CallState) -> bool {
 }
 
 /// The decision with the instant at which it ends by itself.
-fn parse(
+pub(super) fn parse(
     answer: authentication::Decision,
     looks: Vec<Look>,
     now: Timestamp,
@@ -172,10 +209,7 @@ fn parse(
     Ok(match answer {
         authentication::Decision::Allow(allowance) => {
             let lifetime = convert::lifetime(allowance.lifetime, now)?;
-            let accepted = looks.into_iter().rev().find_map(|look| match look.outcome {
-                Outcome::Accepted { valid_until } => Some((look.token, valid_until)),
-                Outcome::Ours | Outcome::NotOurs => None,
-            });
+            let accepted = looks.into_iter().rev().find_map(|look| Some((look.token, look.verdict.ok()?)));
             let (token, token_end) = accepted.map_or((None, None), |(token, end)| (Some(token), end));
             let valid_until = [lifetime.valid_until, token_end].into_iter().flatten().min();
             let principal = Arc::new(convert::principal(allowance.principal)?);
@@ -198,11 +232,30 @@ pub(super) fn earlier_end(lifetime: Lifetime, valid_until: Option<Timestamp>, no
     [valid_until, lifetime.recheck_after.map(|after| now.plus(after))].into_iter().flatten().min()
 }
 
+/// What the chain came to, for the record.
+pub(super) fn outcome(by: Option<&PluginName>, decision: &Authentication, holds_until: Option<Timestamp>) -> Recorded {
+    let reason = match decision {
+        Authentication::Allow(allowance) => &allowance.reason,
+        Authentication::Challenge(challenge) => &challenge.reason,
+        Authentication::Deny(reason) | Authentication::Anonymous { reason, .. } => reason,
+    };
+    recording::decided(by, decision.into(), reason, holds_until)
+}
+
+fn word(decision: &Authentication) -> Word {
+    match decision {
+        Authentication::Allow(_) => Word::Allow,
+        Authentication::Challenge(_) => Word::Challenge,
+        Authentication::Deny(_) => Word::Deny,
+        Authentication::Anonymous { .. } => Word::Abstain,
+    }
+}
+
 fn offers_challenge(decision: &Authentication) -> bool {
     matches!(decision, Authentication::Anonymous { challenge: Some(_), .. })
 }
 
 pub(super) fn unreachable_entry(plugin: &Plugin) -> Fault {
     let message = "a cache entry of another kind".to_owned();
-    Fault { plugin: Arc::clone(&plugin.name), kind: FaultKind::Instance, message }
+    Fault::new(&plugin.name, FaultKind::Instance, message)
 }

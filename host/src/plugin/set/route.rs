@@ -1,15 +1,28 @@
 //! The chain of routing policies: in order, the first that doesn't abstain wins; if all abstain it's a rejection.
 
 use super::{authenticate::earlier_end, *};
-use crate::domain::Credential;
+use crate::domain::{
+    Credential,
+    record::{MayRead, Outcome},
+};
 use crate::plugin::{
     bindings::v0_1::routing,
     convert,
+    counts::Word,
     facts::Answer,
     fault::FaultKind,
     host_calls::CallState,
     inputs::{encode_attributes, encode_bytes, encode_identity},
 };
+
+/// What one policy said.
+struct Step {
+    /// None is an abstention.
+    decision: Option<Arc<Routing>>,
+    cached: bool,
+    holds_until: Timestamp,
+    record: Option<RecordId>,
+}
 
 impl PluginSet {
     /// Whether an identity may use an endpoint, and how.
@@ -21,24 +34,54 @@ impl PluginSet {
         worker: &Worker,
         subject: &Subject<'_>,
         endpoint: &Endpoint,
+        authenticated: &Authenticated,
+    ) -> Result<Routed, Fault> {
+        let now = Timestamp::now();
+        let mut trail = Trail::new();
+        let mut may_read = None;
+        let routed = self.route_in_turn(worker, subject, endpoint, &authenticated.decision, &mut trail, &mut may_read).await;
+        let Some(id) = trail.id() else { return routed };
+        let tokens = self.context.recorder.tokens(authenticated.record);
+        let mut inputs = self.recorded_inputs(Kind::RoutingPolicy, now, Some(subject), Some(&endpoint.attributes), tokens);
+        inputs.identity = Some(match &*authenticated.decision {
+            Authentication::Allow(allowance) => Identity::Principal(Arc::clone(&allowance.principal)),
+            _ => Identity::Anonymous,
+        });
+        inputs.may_read_session = may_read;
+        let outcome = routed
+            .as_ref()
+            .map_or_else(failed, |routed| outcome(routed.plugin.as_deref(), &routed.decision, Some(routed.holds_until)));
+        self.keep(id, &trail, inputs, outcome);
+        routed.map_err(|fault| Fault { record: Some(id), ..fault })
+    }
+
+    async fn route_in_turn(
+        &self,
+        worker: &Worker,
+        subject: &Subject<'_>,
+        endpoint: &Endpoint,
         authentication: &Authentication,
+        trail: &mut Trail,
+        may_read: &mut Option<MayRead>,
     ) -> Result<Routed, Fault> {
         for plugin in &self.policies {
-            let asked = self.ask_policy(worker, plugin, subject, endpoint, authentication).await;
-            let (decision, cached, holds_until) = match asked {
+            trail.asks(&plugin.name);
+            let asked = self.ask_policy(worker, plugin, subject, endpoint, authentication, trail, may_read).await;
+            let step = match asked {
                 Ok(step) => step,
                 Err(fault) if plugin.spec.on_fault == OnFault::OwnerOnly && is_owner(endpoint, authentication) => {
                     tracing::error!(%fault, session = %endpoint.id.session, "the policy failed: only the owner gets in");
-                    (Some(Arc::new(owner_only())), false, Timestamp::now())
+                    let decision = Some(Arc::new(owner_only()));
+                    Step { decision, cached: false, holds_until: Timestamp::now(), record: trail.id() }
                 }
                 Err(fault) => return Err(fault),
             };
-            if let Some(decision) = decision {
-                return Ok(Routed { decision, plugin: Some(Arc::clone(&plugin.name)), cached, holds_until });
+            if let Step { decision: Some(decision), cached, holds_until, record } = step {
+                return Ok(Routed { decision, plugin: Some(Arc::clone(&plugin.name)), cached, holds_until, record });
             }
         }
         let decision = Arc::new(Routing::Reject { reason: reason("no-policy-decided"), message: None });
-        Ok(Routed { decision, plugin: None, cached: false, holds_until: Timestamp::now() })
+        Ok(Routed { decision, plugin: None, cached: false, holds_until: Timestamp::now(), record: trail.id() })
     }
 
     async fn ask_policy(
@@ -48,7 +91,9 @@ impl PluginSet {
         subject: &Subject<'_>,
         endpoint: &Endpoint,
         authentication: &Authentication,
-    ) -> Result<(Option<Arc<Routing>>, bool, Timestamp), Fault> {
+        trail: &mut Trail,
+        asked_server: &mut Option<MayRead>,
+    ) -> Result<Step, Fault> {
         let now = Timestamp::now();
         let declaration = plugin.declaration();
         let inputs = &declaration.inputs;
@@ -73,14 +118,22 @@ impl PluginSet {
             }
         });
         let key = match found {
-            Ok(Entry { decision: Decision::Routing(decision), holds_until }) => {
-                plugin.counts.hit();
-                return Ok((decision, true, holds_until));
+            Ok(Entry { decision: Decision::Routing(decision), holds_until, record }) => {
+                plugin.counts.hit(word(decision.as_deref()));
+                return Ok(Step { decision, cached: true, holds_until, record });
             }
             Ok(_) => return Err(super::authenticate::unreachable_entry(plugin)),
             Err(key) => key,
         };
+        let record = trail.misses(&self.context.recorder);
         let may_read = if declaration.may_read_session { Some(self.may_read(endpoint, token).await) } else { None };
+        if let Some(answer) = &may_read {
+            *asked_server = Some(match &answer.value {
+                Ok(true) => MayRead::Yes,
+                Ok(false) => MayRead::No,
+                Err(why) => MayRead::Unavailable(why.clone()),
+            });
+        }
         let request = routing::Request {
             subject: convert::subject(&gathered),
             session: convert::attributes(&endpoint.attributes, &inputs.attributes),
@@ -90,18 +143,16 @@ impl PluginSet {
         };
         let (decision, lifetime) = worker.call(plugin, |instance, budget| {
             let answer = instance.route(&request, CallState::at(now), budget)?;
-            convert::routing(answer, now, &self.context.hosts).map_err(|error| Fault {
-                plugin: Arc::clone(&plugin.name),
-                kind: FaultKind::Output,
-                message: error.to_string(),
-            })
+            convert::routing(answer, now, &self.context.hosts)
+                .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
         })?;
         let decision = decision.map(Arc::new);
+        plugin.counts.decided(word(decision.as_deref()));
         let entry = Decision::Routing(decision.clone());
         let ends = [earlier_end(lifetime, lifetime.valid_until, now), may_read.map(|answer| answer.holds_until), known_until];
         let holds_until = self.holds_until(now, entry.lets_in(), ends);
-        worker.remember(key, Entry { decision: entry, holds_until });
-        Ok((decision, false, holds_until))
+        worker.remember(key, Entry { decision: entry, holds_until, record });
+        Ok(Step { decision, cached: false, holds_until, record })
     }
 
     async fn may_read(&self, endpoint: &Endpoint, token: Option<&Credential>) -> Answer<bool> {
@@ -118,6 +169,25 @@ impl PluginSet {
     }
 }
 
+/// What the chain came to, for the record.
+pub(super) fn outcome(by: Option<&PluginName>, decision: &Routing, holds_until: Option<Timestamp>) -> Outcome {
+    let reason = match decision {
+        Routing::Forward(forwarding) => &forwarding.reason,
+        Routing::Redirect { reason, .. } | Routing::Reject { reason, .. } | Routing::Unauthenticated(reason) => reason,
+    };
+    recording::decided(by, decision.into(), reason, holds_until)
+}
+
+fn word(decision: Option<&Routing>) -> Word {
+    match decision {
+        Some(Routing::Forward(_)) => Word::Forward,
+        Some(Routing::Redirect { .. }) => Word::Redirect,
+        Some(Routing::Reject { .. }) => Word::Reject,
+        Some(Routing::Unauthenticated(_)) => Word::Unauthenticated,
+        None => Word::Abstain,
+    }
+}
+
 fn is_owner(endpoint: &Endpoint, authentication: &Authentication) -> bool {
     match (endpoint.attributes.first("owner"), authentication) {
         (Some(owner), Authentication::Allow(allowance)) => owner == allowance.principal.id,
@@ -125,7 +195,7 @@ fn is_owner(endpoint: &Endpoint, authentication: &Authentication) -> bool {
     }
 }
 
-fn owner_only() -> Routing {
+pub(super) fn owner_only() -> Routing {
     Routing::Forward(Arc::new(Forwarding {
         reason: reason("owner-only"),
         endpoint: None,

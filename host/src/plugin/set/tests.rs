@@ -7,6 +7,8 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 
 use super::*;
+
+mod replayed;
 use crate::{
     admission::{Loader, Manifest},
     config::SecretEncoding,
@@ -46,13 +48,19 @@ impl FactSource for OneToken {
 struct Bench {
     set: Arc<PluginSet>,
     worker: Worker,
+    loader: Loader,
 }
 
 async fn bench(key_sets: KeySets) -> Bench {
     let limits = config::Plugins::default();
     let engine = Arc::new(Engine::new(&limits, 1).unwrap());
     let facts = Facts::new(Some(Arc::new(OneToken)), tokio::runtime::Handle::current());
-    let context = DecisionContext { facts, hosts: KnownHosts::default(), cache: limits.cache.clone() };
+    let context = DecisionContext {
+        facts,
+        hosts: KnownHosts::default(),
+        cache: limits.cache.clone(),
+        recorder: Recorder::new(&limits.records).unwrap(),
+    };
     let loader = Loader {
         engine: Arc::clone(&engine),
         compiler: Compiler::in_process(&limits),
@@ -65,7 +73,7 @@ async fn bench(key_sets: KeySets) -> Bench {
     let set = loader.load_builtin(&[]).await.unwrap();
     let worker = Worker::new(engine);
     worker.prepare(&set, &[Kind::Authenticator, Kind::RoutingPolicy, Kind::DiscoveryFilter]).unwrap();
-    Bench { set, worker }
+    Bench { set, worker, loader }
 }
 
 fn secret_set() -> KeySets {
@@ -113,7 +121,7 @@ impl Bench {
             connection: &connection,
         });
         let authenticated = self.set.authenticate(&self.worker, &subject, Some(endpoint)).await?;
-        let routed = self.set.route(&self.worker, &subject, endpoint, &authenticated.decision).await?;
+        let routed = self.set.route(&self.worker, &subject, endpoint, &authenticated).await?;
         Ok((authenticated, Some(routed)))
     }
 

@@ -11,6 +11,7 @@ use crate::{
     plugin::Connection,
     request::{
         DecisionSet, Decisions, Worker,
+        consulted::Consulted,
         decisions::{self, Permit, Ruling},
         pipeline::{self, Key},
         wellformed::Survey,
@@ -76,7 +77,7 @@ impl<D: Decisions> Held for LiveRequest<D> {
         let Some(route) = key.find(set.routes()) else { return Again::Gone };
         let path = &self.parts.uri.path()[key.rest_at()..];
         let subject = pipeline::subject(&self.parts, &self.survey, &self.connection, path);
-        match decisions::decide(&set, &subject, Some(route), &mut None).await {
+        match decisions::decide(&set, &subject, Some(route), &mut None, &mut Consulted::default()).await {
             Ok(Ruling::Permit(permit)) if self.leads_there(&permit.route().endpoint) => {
                 Again::Holds(permit.lifetime(), Arc::clone(&permit.route().endpoint))
             }

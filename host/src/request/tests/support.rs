@@ -76,17 +76,22 @@ impl DecisionSet for Fixed {
         let Subject::Http(http) = subject else { panic!("not HTTP") };
         let seen = (http.path.to_owned(), http.upgrade.map(str::to_owned), http.connection.client);
         self.0.asked.lock().unwrap().push(seen);
-        let decision = self.0.authentication.clone().map_err(|()| Fault {
-            plugin: Arc::new(PluginName { name: "p".into(), digest: "0".into() }),
-            kind: FaultKind::Trap,
-            message: "secret detail".into(),
+        let decision = self.0.authentication.clone().map_err(|()| {
+            Fault::new(&Arc::new(PluginName { name: "p".into(), digest: "0".into() }), FaultKind::Trap, "secret detail")
         })?;
         let authorization_is_ours = self.0.authorization_is_ours;
-        Ok(Authenticated { decision, authorization_is_ours, plugin: None, cached: true, holds_until: Timestamp(u64::MAX) })
+        Ok(Authenticated {
+            decision,
+            authorization_is_ours,
+            plugin: None,
+            cached: true,
+            holds_until: Timestamp(u64::MAX),
+            record: None,
+        })
     }
 
-    async fn route(&self, _: &Subject<'_>, _: &Endpoint, _: &Authentication) -> Result<Routed, Fault> {
-        Ok(Routed { decision: self.0.routing.clone(), plugin: None, cached: true, holds_until: Timestamp(u64::MAX) })
+    async fn route(&self, _: &Subject<'_>, _: &Endpoint, _: &Authenticated) -> Result<Routed, Fault> {
+        Ok(Routed { decision: self.0.routing.clone(), plugin: None, cached: true, holds_until: Timestamp(u64::MAX), record: None })
     }
 }
 

@@ -1,0 +1,346 @@
+//! Records what chains decide. Made where a plugin was really asked: a decision from the cache has the record of the one that it
+//! repeats. Nothing that was declared a credential gets into a record; a keyed digest stands in its place, equal for equal ones
+//! until the gateway restarts.
+
+mod ring;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::sync::mpsc;
+
+use self::ring::Rings;
+use super::{
+    Kind, PluginName,
+    fault::Fault,
+    host_calls::{CallState, Verification},
+    inputs::{CredentialInputs, Gathered, Inputs},
+    key_set::{Refusal, claims_of, is_token_shaped},
+};
+use crate::{
+    config,
+    domain::{
+        facts::Introspection,
+        record::{Bytes, Field, Fields, Http, Outcome, Record, RecordId, Refused, Tcp, Token, TokenAnswer},
+    },
+};
+
+/// Of a digest that stands for a credential, in bytes: nobody finds two credentials with the same one.
+const DIGEST_BYTES: usize = 16;
+/// A scheme before a credential (`Bearer`) isn't secret, and plugins look at it.
+const LONGEST_SCHEME: usize = 16;
+
+/// Keeps the last records of each kind, and hands new ones to whoever follows.
+pub struct Recorder {
+    keep: usize,
+    /// What is recorded beside what plugins declare.
+    inputs: Inputs,
+    redaction: hmac::Key,
+    /// The upper half of each id.
+    start: u64,
+    next: AtomicU64,
+    rings: Mutex<Rings>,
+    followers: Mutex<Vec<Follower>>,
+    following: AtomicUsize,
+}
+
+/// Somebody who gets each new record until he lets go.
+struct Follower {
+    records: mpsc::Sender<Arc<Record>>,
+    lost: Arc<AtomicU64>,
+}
+
+/// New records as they are made. What isn't taken in time is lost, and counted.
+pub struct Following {
+    pub records: mpsc::Receiver<Arc<Record>>,
+    lost: Arc<AtomicU64>,
+}
+
+/// What a chain did so far.
+pub(super) struct Trail {
+    began: Instant,
+    asked: Vec<Arc<PluginName>>,
+    /// Set by the first plugin that wasn't answered for by the cache.
+    id: Option<RecordId>,
+}
+
+// === impl Recorder ===
+
+impl Recorder {
+    /// # Errors
+    /// An input of the configuration that is none.
+    pub fn new(config: &config::Records) -> Result<Self, String> {
+        let mut inputs = Inputs::of_words(&config.inputs).map_err(|error| format!("plugins.records.inputs: {error}"))?;
+        // Whoever chooses these by name may not know what they hold.
+        let secret = |name: &&http::HeaderName| [http::header::AUTHORIZATION, http::header::PROXY_AUTHORIZATION].contains(*name);
+        inputs.credentials.headers = inputs.headers.iter().filter(secret).cloned().collect();
+        inputs.credentials.cookies.clone_from(&inputs.cookies);
+        inputs.credentials.query.clone_from(&inputs.query);
+        let mut secret = [0; 32];
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_| "there's no randomness".to_owned())?;
+        let start: [u8; 3] = [secret[0] ^ secret[3], secret[1] ^ secret[4], secret[2] ^ secret[5]];
+        Ok(Self {
+            keep: config.keep,
+            inputs,
+            redaction: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            start: u64::from_be_bytes([start[0], start[1], start[2], 0, 0, 0, 0, 0]),
+            next: AtomicU64::new(1),
+            rings: Mutex::new(Rings::new(config.keep)),
+            followers: Mutex::default(),
+            following: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    fn is_on(&self) -> bool {
+        self.keep > 0 || self.following.load(Ordering::Relaxed) > 0
+    }
+
+    /// The record of that id, while it's kept.
+    pub fn find(&self, id: RecordId) -> Option<Arc<Record>> {
+        self.rings().find(id).cloned()
+    }
+
+    /// The last records of one kind, oldest first.
+    pub fn last(&self, kind: Kind, most: usize) -> Vec<Arc<Record>> {
+        self.rings().last(kind, most)
+    }
+
+    /// Gets each record from now on, with room for so many that wait.
+    pub fn follow(&self, room: usize) -> Following {
+        let (records, receiver) = mpsc::channel(room);
+        let lost = Arc::<AtomicU64>::default();
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.push(Follower { records, lost: Arc::clone(&lost) });
+        self.following.store(followers.len(), Ordering::Relaxed);
+        Following { records: receiver, lost }
+    }
+
+    /// What was answered about tokens in the decision of that record, for a decision that follows from it.
+    pub(super) fn tokens(&self, id: Option<RecordId>) -> Vec<Token> {
+        let rings = self.rings();
+        id.and_then(|id| rings.find(id)).map(|record| record.inputs.tokens.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn keep(&self, record: Record) {
+        let record = Arc::new(record);
+        if self.following.load(Ordering::Relaxed) > 0 {
+            let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+            followers.retain(|follower| match follower.records.try_send(Arc::clone(&record)) {
+                Ok(()) => true,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    follower.lost.fetch_add(1, Ordering::Relaxed);
+                    true
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
+            });
+            self.following.store(followers.len(), Ordering::Relaxed);
+        }
+        self.rings().keep(record);
+    }
+
+    fn rings(&self) -> MutexGuard<'_, Rings> {
+        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The gathered inputs of a subject as a record holds them.
+    pub(super) fn subject(&self, gathered: &Gathered<'_>, credentials: &CredentialInputs) -> (Option<Http>, Option<Tcp>) {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let client_address = gathered.client_address.map(|address| address.to_canonical());
+        let client_certificate = gathered.client_certificate.map(|certificate| Bytes(certificate.to_vec()));
+        let (tls_name, listener_port) = (owned(gathered.tls_name), gathered.listener_port);
+        if gathered.is_tcp {
+            return (None, Some(Tcp { tls_name, client_address, client_certificate, listener_port }));
+        }
+        let field = |name: &str, value: &[u8], secret: bool| {
+            let value = if secret { self.redact(value) } else { value.to_vec() };
+            Field(name.to_owned(), Bytes(value))
+        };
+        let is_secret_cookie = |name: &str| credentials.cookies.iter().any(|pattern| pattern.matches(name));
+        let is_secret_header = |name: &str| credentials.headers.iter().any(|known| known == name);
+        let is_secret_query = |name: &str| credentials.query.iter().any(|known| known == name);
+        let cookies = gathered.cookies.iter().map(|(name, value)| field(name, value, is_secret_cookie(name)));
+        let headers = gathered.headers.iter().map(|(name, value)| field(name, value, is_secret_header(name)));
+        let query = gathered.query.iter().map(|(name, value)| field(name, value, is_secret_query(name)));
+        let http = Http {
+            method: owned(gathered.method),
+            authority: owned(gathered.authority),
+            path: owned(gathered.path),
+            upgrade: owned(gathered.upgrade),
+            tls_name,
+            client_address,
+            client_certificate,
+            listener_port,
+            cookies: Fields(cookies.collect()),
+            headers: Fields(headers.collect()),
+            query: Fields(query.collect()),
+        };
+        (Some(http), None)
+    }
+
+    /// What stands in place of a credential: text where it was text, and shaped like a token where it was.
+    fn redact(&self, value: &[u8]) -> Vec<u8> {
+        if value.is_empty() {
+            return Vec::new();
+        }
+        let Ok(text) = std::str::from_utf8(value) else {
+            return [b"\xff", self.stand_in("", value).as_bytes()].concat();
+        };
+        if let Some((scheme, rest)) = text.trim_ascii().split_once(' ')
+            && (1..=LONGEST_SCHEME).contains(&scheme.len())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
+        {
+            return format!("{scheme} {}", self.redact_token(rest.trim_ascii())).into_bytes();
+        }
+        self.redact_token(text).into_bytes()
+    }
+
+    fn redact_token(&self, token: &str) -> String {
+        if token.is_empty() { String::new() } else { self.stand_in(token, token.as_bytes()) }
+    }
+
+    fn stand_in(&self, token: &str, value: &[u8]) -> String {
+        let digest = URL_SAFE_NO_PAD.encode(&hmac::sign(&self.redaction, value).as_ref()[..DIGEST_BYTES]);
+        if is_token_shaped(token) { format!("redacted.{digest}.redacted") } else { format!("redacted-{digest}") }
+    }
+
+    /// What the host answered in a call, for running it again.
+    pub(super) fn evidence(&self, verifications: &[Verification], call: &CallState) -> Vec<Token> {
+        let mut tokens: Vec<Token> = Vec::new();
+        if !self.is_on() {
+            return tokens;
+        }
+        for look in &call.looks {
+            let Some(verification) = verifications.get(look.verification) else { continue };
+            let token = self.redact_token(look.token.reveal());
+            let key_set = verification.key_set.name();
+            if tokens.iter().any(|known| known.token == token && known.key_set == key_set) {
+                continue;
+            }
+            let refused = |refused| TokenAnswer::Refused(refused);
+            let answer = match &look.verdict {
+                Ok(_) | Err(Refusal::Expired | Refusal::NotYetValid | Refusal::Audience | Refusal::Issuer) => {
+                    TokenAnswer::Claims(self.claims(look.token.reveal(), call))
+                }
+                Err(Refusal::Malformed(_)) => refused(Refused::Malformed),
+                Err(Refusal::Algorithm(_)) => refused(Refused::Algorithm),
+                Err(Refusal::UnknownKey) => refused(Refused::UnknownKey),
+                Err(Refusal::Signature) => refused(Refused::Signature),
+                Err(Refusal::CriticalHeader) => refused(Refused::CriticalHeader),
+                Err(Refusal::Refused(_)) => refused(Refused::ByServer),
+                Err(Refusal::Unavailable(why)) => TokenAnswer::Unavailable(why.clone()),
+            };
+            tokens.push(Token { token, key_set: key_set.to_owned(), answer });
+        }
+        tokens
+    }
+
+    /// All claims of a token: its own, and what the server said of it.
+    fn claims(&self, token: &str, call: &CallState) -> serde_json::Value {
+        let mut claims = claims_of(token);
+        let asked = call.introspections.iter().find(|(known, _)| known == token);
+        if let Some((_, answer)) = asked
+            && let Ok(Introspection::Accepted(serde_json::Value::Object(said))) = &answer.value
+        {
+            said.iter().for_each(|(name, value)| {
+                claims.insert(name.clone(), value.clone());
+            });
+        }
+        serde_json::Value::Object(claims)
+    }
+}
+
+// === impl Following ===
+
+impl Following {
+    /// How many came while there was no room.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Trail ===
+
+impl Trail {
+    pub fn new() -> Self {
+        Self { began: Instant::now(), asked: Vec::new(), id: None }
+    }
+
+    /// A plugin is asked, by the cache or itself.
+    pub fn asks(&mut self, plugin: &Arc<PluginName>) {
+        self.asked.push(Arc::clone(plugin));
+    }
+
+    /// It wasn't in the cache: the chain gets a record. Answers its id.
+    pub fn misses(&mut self, recorder: &Recorder) -> Option<RecordId> {
+        if self.id.is_none() && recorder.is_on() {
+            let number = recorder.next.fetch_add(1, Ordering::Relaxed);
+            self.id = Some(RecordId(recorder.start | (number & 0xff_ffff_ffff)));
+        }
+        self.id
+    }
+
+    pub fn id(&self) -> Option<RecordId> {
+        self.id
+    }
+
+    /// The plugin that was asked last.
+    pub fn last(&self) -> Option<&PluginName> {
+        self.asked.last().map(AsRef::as_ref)
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.iter().map(ToString::to_string).collect()
+    }
+
+    pub fn took_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A fault as a record holds it.
+pub(super) fn failed(fault: &Fault) -> Outcome {
+    Outcome::Failed(crate::domain::record::Failed {
+        by: fault.plugin.name.clone(),
+        fault: fault.kind.code().to_owned(),
+        message: fault.message.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_a_credential_keeps_its_shape_and_nothing_else() {
+        let recorder = Recorder::new(&config::Records::default()).unwrap();
+        let redacted = |value: &[u8]| recorder.redact(value);
+        let text = |value: &str| String::from_utf8(redacted(value.as_bytes())).unwrap();
+        assert_eq!(text(""), "");
+        assert!(is_token_shaped(&text("aaa.bbb.ccc")));
+        let bearer = text("Bearer aaa.bbb.ccc");
+        assert_eq!(bearer.strip_prefix("Bearer "), Some(text("aaa.bbb.ccc").as_str()), "the same token is the same text");
+        assert!(text("secret").starts_with("redacted-") && text("secret") != text("Secret"));
+        assert!(!text("se cret").contains("cret") && !text("s3 cret").contains("s3"), "only a word before it is a scheme");
+        assert_eq!(redacted(b"\xffsecret")[0], 0xff, "what wasn't text still isn't");
+        let another = Recorder::new(&config::Records::default()).unwrap();
+        assert_ne!(another.redact(b"secret"), redacted(b"secret"));
+    }
+
+    #[test]
+    fn an_input_that_is_none_is_said_with_its_key() {
+        let config = config::Records { inputs: vec!["methods".into()], ..Default::default() };
+        let error = Recorder::new(&config).err().unwrap();
+        assert!(error.starts_with("plugins.records.inputs: found \"methods\", expected method, authority"), "{error}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Decisions that are recorded, and run again.
+
+use super::*;
+use crate::{
+    admission::Manifest,
+    domain::record::{Inputs as Recorded, Known, MayRead, Outcome, Record},
+};
+
+fn last(set: &PluginSet, kind: Kind) -> Arc<Record> {
+    set.recorder().last(kind, 1).pop().unwrap()
+}
+
+/// The default plugins with another configuration of the authenticator and of the policy.
+async fn other_set(bench: &Bench, auth: serde_json::Value, policy: serde_json::Value) -> Arc<PluginSet> {
+    let mut manifest = Manifest::builtin(&["gateway".into()], &[]);
+    for (entry, config) in manifest.entries[1..].iter_mut().zip([auth, policy]) {
+        config.as_object().unwrap().iter().for_each(|(key, value)| entry.config[key] = value.clone());
+    }
+    manifest.entries[2].grants.may_read_session = true;
+    bench.loader.load(&manifest, &Default::default(), "other".into()).await.unwrap()
+}
+
+fn replay(bench: &Bench, set: &PluginSet, record: &Record) -> Replayed {
+    let worker = Worker::for_replay(Arc::clone(&bench.loader.engine));
+    // As it's read from a file.
+    let line = serde_json::to_string(record).unwrap();
+    set.replay(&worker, &serde_json::from_str::<Record>(&line).unwrap().inputs)
+}
+
+fn word(replayed: Replayed) -> String {
+    match replayed {
+        Replayed::Outcome(outcome) => outcome.summary(),
+        Replayed::NotRecorded(what) => format!("not recorded: {what}"),
+    }
+}
+
+async fn bench_with_records() -> (Bench, String) {
+    let bench = bench(secret_set()).await;
+    let token = token("u1", Duration::from_secs(60));
+    let headers = with("cookie", &format!("theme=dark; wicketgate_session={token}"));
+    bench.enter(&headers, &endpoint("u1")).await.unwrap();
+    (bench, token)
+}
+
+#[tokio::test]
+async fn a_record_holds_what_was_decided_from_and_no_credential() {
+    let (bench, token) = bench_with_records().await;
+    for kind in [Kind::Authenticator, Kind::RoutingPolicy] {
+        let record = last(&bench.set, kind);
+        let line = serde_json::to_string(&*record).unwrap();
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(!line.contains(&token) && !line.contains(signature) && !line.contains("dark"), "{line}");
+        let http = record.inputs.http.as_ref().unwrap();
+        assert_eq!((http.method.as_deref(), http.path.as_deref()), (Some("GET"), Some("/")));
+        assert_eq!(record.inputs.tokens.len(), 1, "{line}");
+        assert!(line.contains(r#""user":"u1""#), "{line}");
+        assert_eq!(bench.set.recorder().find(record.id), Some(record));
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_not_in_the_cache_is_recorded_and_what_is_has_its_record() {
+    let (bench, token) = bench_with_records().await;
+    let headers = with("cookie", &format!("wicketgate_session={token}"));
+    let (authenticated, routed) = bench.enter(&headers, &endpoint("u1")).await.unwrap();
+    let recorded = |kind| bench.set.recorder().last(kind, 10);
+    assert_eq!(recorded(Kind::Authenticator).len(), 1);
+    assert_eq!(authenticated.record, Some(last(&bench.set, Kind::Authenticator).id));
+    assert_eq!(routed.unwrap().record, Some(last(&bench.set, Kind::RoutingPolicy).id));
+}
+
+#[tokio::test]
+async fn the_same_plugins_decide_the_same_again() {
+    let (bench, _) = bench_with_records().await;
+    bench.enter(&HeaderMap::new(), &endpoint("u1")).await.unwrap();
+    bench.enter(&with("authorization", "Bearer a.b.c"), &endpoint("u2")).await.unwrap();
+    for kind in [Kind::Authenticator, Kind::RoutingPolicy] {
+        let records = bench.set.recorder().last(kind, 10);
+        assert_eq!(records.len(), 3);
+        for record in records {
+            let Replayed::Outcome(outcome) = replay(&bench, &bench.set, &record) else { panic!("{record:?}") };
+            assert!(outcome.has_effect_of(&record.outcome), "{outcome:?} {:?}", record.outcome);
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_plugins_are_seen_to_decide_otherwise() {
+    let (bench, _) = bench_with_records().await;
+    let (auth, policy) = (last(&bench.set, Kind::Authenticator), last(&bench.set, Kind::RoutingPolicy));
+    let deny = other_set(&bench, json!({"deny": {"users": ["u1"]}}), json!({})).await;
+    assert_eq!(word(replay(&bench, &deny, &auth)), "deny (user-denied)");
+    assert_eq!(
+        word(replay(&bench, &deny, &policy)),
+        "deny (user-denied)",
+        "a policy's record goes through the authenticators first"
+    );
+    let closed = other_set(&bench, json!({}), json!({"closed": "later"})).await;
+    assert_eq!(word(replay(&bench, &closed, &policy)), "reject (closed)");
+    // Claims that nobody asked for at the time.
+    let groups =
+        other_set(&bench, json!({"claims": {"groups": ["identity.role"]}}), json!({"allow": [], "allow_groups": ["user"]})).await;
+    assert_eq!(word(replay(&bench, &groups, &policy)), "forward (group)");
+    let audience = other_set(&bench, json!({"audiences": ["elsewhere"]}), json!({})).await;
+    assert_eq!(word(replay(&bench, &audience, &auth)), "abstain (token-audience)");
+}
+
+#[tokio::test]
+async fn what_was_not_recorded_is_said_and_decides_nothing() {
+    let (bench, _) = bench_with_records().await;
+    let (auth, policy) = (last(&bench.set, Kind::Authenticator), last(&bench.set, Kind::RoutingPolicy));
+    let cookie = other_set(&bench, json!({"cookies": ["other"]}), json!({})).await;
+    assert_eq!(word(replay(&bench, &cookie, &auth)), "not recorded: the input 'cookie other'");
+    let readers = other_set(&bench, json!({}), json!({"allow": ["readers"]})).await;
+    assert_eq!(word(replay(&bench, &readers, &policy)), "not recorded: the fact may-read-session");
+    let mut without_answers = Record::clone(&auth);
+    without_answers.inputs.tokens.clear();
+    assert_eq!(word(replay(&bench, &bench.set, &without_answers)), "not recorded: what key set 'gateway' says of a token");
+}
+
+#[tokio::test]
+async fn written_inputs_are_whole() {
+    let bench = bench(secret_set()).await;
+    let inputs = |value: serde_json::Value| serde_json::from_value::<Recorded>(value).unwrap();
+    let run = |set: &PluginSet, inputs: &Recorded| word(set.replay(&Worker::for_replay(Arc::clone(&bench.loader.engine)), inputs));
+    let unsigned = inputs(json!({"kind": "authenticator", "now_ms": 1000, "http": {"headers": {"Authorization": "Bearer x"}}}));
+    assert_eq!(unsigned.known, Known::Everything);
+    assert_eq!(run(&bench.set, &unsigned), "abstain (token-signature)");
+    let expired = inputs(json!({
+        "kind": "authenticator", "now_ms": 2_000_000, "http": {"cookies": {"wicketgate_session": "t"}},
+        "tokens": [{"token": "t", "key_set": "gateway", "claims": {"sub": "ada", "exp": 1000}}],
+    }));
+    assert_eq!(run(&bench.set, &expired), "abstain (token-expired)");
+    let mut reader = inputs(json!({
+        "kind": "routing-policy", "now_ms": 1, "http": {}, "session": {"owner": "u2"},
+        "identity": {"principal": {"id": "ada"}}, "may_read_session": "yes",
+    }));
+    let readers = other_set(&bench, json!({}), json!({"allow": ["readers"]})).await;
+    assert_eq!(run(&readers, &reader), "forward (reader)");
+    reader.may_read_session = Some(MayRead::No);
+    assert_eq!(run(&readers, &reader), "reject (not-admitted)");
+    let filter = inputs(json!({"kind": "discovery-filter", "now_ms": 1, "session": {"status": "stopped"}}));
+    assert_eq!(run(&bench.set, &filter), "drop (not-running)");
+}
+
+#[tokio::test]
+async fn a_fault_is_recorded_with_its_inputs() {
+    let mut sets = KeySets::default();
+    sets.insert(KeySet::introspect("gateway", Duration::from_secs(1)));
+    let bench = bench(sets).await;
+    let fault = bench.enter(&with("cookie", "wicketgate_session=a.b.down"), &endpoint("u1")).await.err().unwrap();
+    let record = bench.set.recorder().find(fault.record.unwrap()).unwrap();
+    assert!(matches!(&record.outcome, Outcome::Failed(failed) if failed.fault == "unavailable"), "{:?}", record.outcome);
+    assert_eq!(word(replay(&bench, &bench.set, &record)), "fails (unavailable)");
+}
