@@ -3,6 +3,7 @@
 //!
 //! This room makes `PluginSet`s and doesn't know who uses them: `lib` gives it a function that activates one.
 
+pub mod cases;
 mod components;
 mod directory;
 mod load;
