@@ -3,21 +3,32 @@
 //!
 //! This room makes `PluginSet`s and doesn't know who uses them: `lib` gives it a function that activates one.
 
+mod activation;
 pub mod cases;
 mod components;
 mod directory;
+mod lifecycle;
 mod load;
 mod manifest;
+mod probation;
 mod reference;
+pub mod replay;
+mod saved;
+mod shadow;
 mod status;
+mod trial;
 mod watch;
 
 pub use self::{
-    directory::DirectoryError,
-    load::{Loader, RefusedSet},
+    activation::Activation,
+    directory::{DirectoryError, Files},
+    lifecycle::{Activate, Lifecycle},
+    load::{Loaded, Loader, RefusedSet},
     manifest::{Manifest, ManifestError},
+    saved::Saved,
     status::{AdmissionStatus, Metrics},
-    watch::{Activate, Admission, Source},
+    trial::{TrialError, Tried},
+    watch::{Admission, Source},
 };
 
 include!(concat!(env!("OUT_DIR"), "/embedded_plugins.rs"));

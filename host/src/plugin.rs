@@ -16,6 +16,7 @@ mod inputs;
 mod instance;
 pub mod key_set;
 mod loaded;
+mod private;
 mod record;
 mod set;
 pub mod subject;
@@ -32,6 +33,7 @@ pub use self::{
     fault::{Fault, FaultKind, PluginName},
     inputs::{CredentialInputs, NamePattern, bearer, cookie_parts, cookies},
     loaded::{Declaration, Grants, LoadError, OnFault, Plugin, PluginSpec},
+    private::{NotPrivate, PrivateDirectory, write_whole},
     record::{Following, Recorder},
     set::{Authenticated, DecisionContext, Generation, PluginSet, Replayed, Routed},
     subject::{Connection, HttpSubject, Subject, TcpSubject},

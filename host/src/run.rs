@@ -41,7 +41,7 @@ use self::{
 };
 use crate::{
     admin::{self, Admin, Status},
-    admission::{self, Activate, Admission, AdmissionStatus, Loader},
+    admission::{self, Activate, Admission, AdmissionStatus, Lifecycle, Loader, Saved},
     auth::{Mint, Pages},
     config::{self, Config, Loaded, SecretEncoding},
     demo,
@@ -53,7 +53,7 @@ use crate::{
         ports::{LeasedPorts, OpenPorts},
         tcp::Doors,
     },
-    plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, Recorder, key_set::KeySet},
+    plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, PrivateDirectory, Recorder, key_set::KeySet},
     request::{self, Gateway, Settings},
     shutdown::{self, Shutdown},
     snapshot::Snapshots,
@@ -234,6 +234,7 @@ struct Entrances {
 struct Plugins {
     loader: Loader,
     source: admission::Source,
+    saved: Option<Saved>,
 }
 
 // === impl Plugins ===
@@ -254,9 +255,10 @@ impl Plugins {
             cache: config.plugins.cache.clone(),
             recorder: Recorder::new(&config.plugins.records)?,
         };
+        let private = config.plugins.state_directory.as_deref().map(PrivateDirectory::within).transpose()?;
         let loader = Loader {
             engine: Arc::clone(engine),
-            compiler: Compiler::new(std::env::current_exe()?, &config.plugins),
+            compiler: Compiler::new(std::env::current_exe()?, &config.plugins, private.as_ref()),
             key_sets,
             context: Arc::new(context),
             limits: config.plugins.clone(),
@@ -274,7 +276,7 @@ impl Plugins {
                 admission::Source::Builtin { cookies }
             }
         };
-        Ok(Self { loader, source })
+        Ok(Self { loader, source, saved: private.map(Saved::new) })
     }
 
     /// Starts admission. A set becomes the one that decides when every worker has it ready and discovery has judged all
@@ -298,7 +300,8 @@ impl Plugins {
             })
         });
         let metrics = admission::Metrics::register(registry);
-        let admission = Admission { loader: self.loader, source: self.source, activate, status: status.clone(), metrics };
+        let lifecycle = Lifecycle::new(self.loader, activate, status.clone(), metrics, self.saved);
+        let admission = Admission { lifecycle, source: self.source };
         tokio::task::spawn_local(admission.run());
         status
     }

@@ -1,9 +1,14 @@
 //! Changes of plugins while the gateway runs, and plugins that mean harm.
 
 mod admission;
+mod cases;
+mod decisions;
+mod modes;
 mod reload;
 mod requests;
+mod saved;
 mod swaps;
+mod taken_back;
 
 /// The hostile plugin of each kind, built from `tests/fixtures/hostile`.
 pub(crate) const HOSTILE: [(&str, &[u8]); 3] = [

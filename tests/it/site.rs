@@ -1,7 +1,10 @@
 //! What tests of plugins and of the protocol begin with: a gateway with a plugin directory, one session from a file, and people
 //! whose tokens a configured secret signs.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
@@ -45,6 +48,17 @@ pub fn defaults_with(kind: &str, entry: &str) -> String {
     manifest(&DEFAULTS.map(|default| if default.contains(&wanted) { entry } else { default }))
 }
 
+/// The defaults with a policy of this configuration, and this section `activation`.
+pub fn activated(activation: &str, policy: &str) -> String {
+    let policy = format!("{{name: policy, kind: routing-policy, builtin: routing-policy, config: {{{policy}}}}}");
+    with_activation(activation, &defaults_with("routing-policy", &policy))
+}
+
+/// A manifest with this section `activation`.
+pub fn with_activation(activation: &str, manifest: &str) -> String {
+    manifest.replacen("version: 1\n", &format!("version: 1\nactivation: {{{activation}}}\n"), 1)
+}
+
 /// A token with these claims, which doesn't end unless they say so.
 pub fn token(claims: &Value) -> String {
     jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
@@ -53,6 +67,12 @@ pub fn token(claims: &Value) -> String {
 /// Somebody by name.
 pub fn person(name: &str) -> Client {
     Client::default().bearer(&token(&json!({"sub": name})))
+}
+
+/// Somebody who wasn't here before: no decision about him is remembered.
+pub fn newcomer() -> Client {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    person(&format!("newcomer{}", NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
 // === impl Site ===

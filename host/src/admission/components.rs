@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn what_was_packed_comes_out() {
         let content = b"\0asm component".repeat(1000);
-        for level in [1, 19, 22] {
+        for level in [1, 19] {
             let packed = zstd::encode_all(&content[..], level).unwrap();
             assert_eq!(unpack(&packed, content.len()).unwrap(), content);
         }

@@ -23,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_millis(100);
 
 /// The files of one set.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Files {
     pub manifest: String,
     /// By name, without the manifest: components, cases and signatures, as they lie there.

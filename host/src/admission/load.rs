@@ -9,9 +9,12 @@ use std::{
 };
 
 use super::{
+    activation::Activation,
+    cases::{self, Case, CaseError},
     components::Components,
     directory::{Files, hex},
     manifest::{Entry, Manifest, ManifestError},
+    trial::{TrialError, Tried},
 };
 use crate::{
     config,
@@ -29,6 +32,14 @@ pub struct Loader {
     pub last: Mutex<Vec<Weak<Plugin>>>,
 }
 
+/// A set of a directory, compiled and configured.
+pub struct Loaded {
+    pub set: Arc<PluginSet>,
+    pub activation: Activation,
+    /// Its plugins, each with its own cases.
+    pub tried: Vec<Tried>,
+}
+
 /// Why a set wasn't taken, in one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum RefusedSet {
@@ -44,17 +55,43 @@ pub enum RefusedSet {
     Digest { plugin: String, found: String, expected: String },
     #[error("plugin '{plugin}': {error}")]
     Plugin { plugin: String, error: LoadError },
+    #[error("plugins.yaml, plugin '{plugin}', cases: {file}: no such file beside the manifest")]
+    NoCases { plugin: String, file: String },
+    #[error("plugin '{plugin}': {error}")]
+    Cases { plugin: String, error: CaseError },
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    /// It comes out otherwise, and would whenever it's asked.
+    #[error("not activated: {0}")]
+    Differs(String),
+    /// Too little is recorded to tell.
+    #[error("not activated: {0}")]
+    Unproven(String),
     #[error("not activated: {0}")]
     Activation(String),
+}
+
+// === impl RefusedSet ===
+
+impl RefusedSet {
+    /// Whether only other files could be taken: the reason doesn't lie outside.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Differs(_))
+    }
 }
 
 // === impl Loader ===
 
 impl Loader {
     /// Loads the set of a directory.
-    pub async fn load_files(&self, files: &Files) -> Result<Arc<PluginSet>, RefusedSet> {
+    pub async fn load_files(&self, files: &Files) -> Result<Loaded, RefusedSet> {
         let manifest = Manifest::parse(&files.manifest)?;
-        self.load(&manifest, &files.members, files.digest.clone()).await
+        let cases = manifest.entries.iter().map(|entry| read_cases(entry, files)).collect::<Result<Vec<_>, _>>()?;
+        let set = self.load(&manifest, &files.members, files.digest.clone()).await?;
+        let named = |name: &str| set.plugins().find(|plugin| plugin.spec.name == name).cloned();
+        let tried =
+            manifest.entries.iter().zip(cases).filter_map(|(entry, cases)| Some(Tried { plugin: named(&entry.name)?, cases }));
+        Ok(Loaded { tried: tried.collect(), activation: manifest.activation, set })
     }
 
     /// Loads the set of the default plugins.
@@ -100,4 +137,15 @@ impl Loader {
         };
         loaded.map(Arc::new).map_err(|error| RefusedSet::Plugin { plugin: entry.name.clone(), error })
     }
+}
+
+fn read_cases(entry: &Entry, files: &Files) -> Result<Vec<Case>, RefusedSet> {
+    let mut all = Vec::new();
+    for file in &entry.cases {
+        let missing = || RefusedSet::NoCases { plugin: entry.name.clone(), file: file.clone() };
+        let content = files.members.get(file).ok_or_else(missing)?;
+        let refused = |error| RefusedSet::Cases { plugin: entry.name.clone(), error };
+        all.extend(cases::parse(file, &String::from_utf8_lossy(content), entry.kind).map_err(refused)?);
+    }
+    Ok(all)
 }

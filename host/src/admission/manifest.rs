@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::reference::{Reference, ReferenceError};
+use super::{
+    activation::Activation,
+    reference::{Reference, ReferenceError},
+};
 use crate::{
     config,
     plugin::{Grants, Kind, MOST_PLUGINS, OnFault, PluginSpec},
@@ -12,6 +15,7 @@ use crate::{
 /// A parsed manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
+    pub activation: Activation,
     pub entries: Vec<Entry>,
 }
 
@@ -23,6 +27,8 @@ pub struct Entry {
     pub component: Component,
     /// Must match the component's as it's run, that is unpacked; in hexadecimal.
     pub sha256: Option<String>,
+    /// Files with its own cases, which must come out as written.
+    pub cases: Vec<String>,
     pub config: Value,
     pub grants: Grants,
     pub call_budget_ms: Option<u64>,
@@ -53,6 +59,8 @@ pub struct ManifestError {
 #[serde(deny_unknown_fields)]
 struct Written {
     version: u64,
+    #[serde(default)]
+    activation: Activation,
     plugins: Vec<WrittenEntry>,
 }
 
@@ -65,6 +73,9 @@ struct WrittenEntry {
     oci: Option<String>,
     builtin: Option<String>,
     sha256: Option<String>,
+    /// Names of YAML files beside the manifest.
+    #[serde(default)]
+    cases: Vec<String>,
     #[serde(default = "nothing")]
     config: Value,
     #[serde(default)]
@@ -139,7 +150,8 @@ impl Manifest {
             return Err(wrong("version", format!("found {}, expected 1", written.version)));
         }
         let entries = written.plugins.into_iter().enumerate().map(|(at, entry)| entry.parse(at)).collect::<Result<Vec<_>, _>>()?;
-        let manifest = Self { entries };
+        written.activation.check().map_err(|(key, message)| wrong(key, message))?;
+        let manifest = Self { activation: written.activation, entries };
         manifest.check_chains()?;
         Ok(manifest)
     }
@@ -151,6 +163,7 @@ impl Manifest {
             kind,
             component: Component::Builtin(name.to_owned()),
             sha256: None,
+            cases: Vec::new(),
             config,
             grants: Grants { log: true, key_sets: key_sets.to_vec(), may_read_session: false },
             call_budget_ms: None,
@@ -162,6 +175,7 @@ impl Manifest {
             auth["cookies"] = cookies.into();
         }
         Self {
+            activation: Activation::default(),
             entries: vec![
                 entry(Kind::DiscoveryFilter, "discovery-filter", nothing(), &[]),
                 entry(Kind::Authenticator, "cookie-auth", auth, key_sets),
@@ -250,6 +264,9 @@ impl WrittenEntry {
         if sha256.as_ref().is_some_and(|text| text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             return Err(wrong(key("sha256"), "expected 64 hexadecimal digits"));
         }
+        if let Some(found) = self.cases.iter().find(|name| !name.ends_with(".yaml") || name.contains(['/', '\\', '\0'])) {
+            return Err(wrong(key("cases"), format!("found '{}', expected .yaml files beside the manifest", found.escape_debug())));
+        }
         if let Some(found) = self.limits.call_budget_ms.filter(|ms| !(1..=1000).contains(ms)) {
             return Err(wrong(key("limits.call_budget_ms"), format!("found {found}, expected 1 to 1000")));
         }
@@ -269,6 +286,7 @@ impl WrittenEntry {
             kind,
             component,
             sha256,
+            cases: self.cases,
             config: self.config,
             grants: Grants {
                 log: self.grants.log,
@@ -323,6 +341,16 @@ plugins:
             (
                 change("kind: discovery-filter", "kind: routing-policy"),
                 "plugins.yaml, plugins: found no plugin of kind discovery-filter",
+            ),
+            (change("name: auth,", "name: auth, cases: [a.json],"), "plugins.yaml, plugins[1].cases: found 'a.json'"),
+            (change("version: 1", "version: 1\nactivation: {mode: fast}"), "plugins.yaml, activation.mode: unknown variant `fast`"),
+            (
+                change("version: 1", "version: 1\nactivation: {most_denied_percent: 101}"),
+                "plugins.yaml, activation.most_denied_percent: found 101, expected 0 to 100",
+            ),
+            (
+                change("version: 1", "version: 1\nactivation: {mode: shadow, shadow_s: 0}"),
+                "plugins.yaml, activation.shadow_s: found a shadow of no time",
             ),
             (change("version: 1", "version: [1"), "plugins.yaml: not YAML"),
         ];

@@ -1,14 +1,27 @@
-//! What admission did, for operators: the set that runs, the last refusal, and counters.
+//! What admission did, for operators: the set that runs, what is on its way, how it compares, what became of earlier ones. The same
+//! as metrics.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod metrics;
+mod shown;
 
-use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use serde_json::{Value, json};
 
+use serde::Serialize;
+
+pub use self::metrics::Metrics;
+use super::{
+    activation::{Activation, Mode, Rollback},
+    probation::Numbers,
+    replay::Comparison,
+    saved::Rejected,
+};
 use crate::{domain::Timestamp, plugin::PluginSet};
+
+/// Events of the past that are shown.
+const MOST_EVENTS: usize = 50;
 
 /// Shared between admission, which writes it, and the admin listener.
 #[derive(Clone, Default)]
@@ -16,116 +29,222 @@ pub struct AdmissionStatus(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    active: Option<(Arc<PluginSet>, Timestamp)>,
-    refused: Option<(String, Timestamp)>,
     source: String,
+    active: Option<Active>,
+    refused: Option<Refused>,
+    rejected: Option<Rejected>,
+    candidate: Option<Candidate>,
+    comparison: Option<Compared>,
+    watch: Option<Watched>,
+    history: VecDeque<Event>,
 }
 
-/// Counters of swaps.
-#[derive(Clone, Default)]
-pub struct Metrics {
-    swaps: Counter,
-    refusals: Counter,
-    generation: Gauge,
-    /// 1 while what was found last is refused.
-    refused: Gauge,
+struct Active {
+    set: Arc<PluginSet>,
+    since: Timestamp,
+    mode: Mode,
+    /// It's the saved set that serves, not what stands in the directory.
+    is_saved: bool,
+}
+
+#[derive(Clone, Serialize)]
+struct Refused {
+    why: String,
+    at_ms: Timestamp,
+}
+
+/// A set on its way.
+#[derive(Clone, Serialize)]
+struct Candidate {
+    digest: String,
+    stage: Stage,
+    since_ms: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
+}
+
+/// How far a set is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Format, contract and grants are looked at; compiled and configured.
+    Loading,
+    /// Its own cases are run, and whether it keeps state is looked at.
+    Trying,
+    /// Recorded decisions are run through it.
+    Replaying,
+    /// What the active set decides is run through it.
+    InShadow,
+    /// Workers and discovery take it.
+    Activating,
+}
+
+#[derive(Clone, Serialize)]
+struct Compared {
+    /// The set that was compared with the one that decided.
+    digest: String,
+    #[serde(flatten)]
+    comparison: Comparison,
+    /// Decisions that were left out because too many came at a time.
+    left_out: u64,
+}
+
+/// A set that was activated a short while ago.
+#[derive(Clone, Serialize)]
+struct Watched {
+    generation: u64,
+    until_ms: Timestamp,
+    rollback: Rollback,
+    #[serde(flatten)]
+    numbers: Numbers,
+    left_out: u64,
+    /// The plugins of the set before, with what they had done.
+    #[serde(skip)]
+    before: Arc<PluginSet>,
+}
+
+/// What happened to a set.
+#[derive(Clone, Serialize)]
+struct Event {
+    at_ms: Timestamp,
+    what: What,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    Activated,
+    /// Its watch ended well.
+    FoundGood,
+    Refused,
+    InShadow,
+    /// A shadow that was over a bound.
+    Dropped,
+    RolledBack,
 }
 
 // === impl AdmissionStatus ===
 
 impl AdmissionStatus {
     pub fn active(&self) -> Option<Arc<PluginSet>> {
-        self.lock().active.as_ref().map(|(set, _)| Arc::clone(set))
+        self.lock().active.as_ref().map(|active| Arc::clone(&active.set))
     }
 
     /// Why what was found last isn't used, if so.
     pub fn refusal(&self) -> Option<String> {
-        self.lock().refused.as_ref().map(|(why, _)| why.clone())
+        self.lock().refused.as_ref().map(|refused| refused.why.clone())
     }
 
     pub(super) fn starts(&self, source: String) {
         self.lock().source = source;
     }
 
-    pub(super) fn activated(&self, set: Arc<PluginSet>) {
+    pub(super) fn stage(&self, digest: &str, stage: Stage, mode: Option<Mode>) {
+        tracing::info!(digest = short(digest), ?stage, "plugin set");
         let mut state = self.lock();
-        state.active = Some((set, Timestamp::now()));
-        state.refused = None;
+        if stage == Stage::InShadow {
+            state.remember(What::InShadow, digest, None, None);
+        }
+        state.candidate = Some(Candidate { digest: digest.to_owned(), stage, since_ms: Timestamp::now(), mode });
     }
 
-    pub(super) fn refused(&self, why: Option<String>) {
-        self.lock().refused = why.map(|why| (why, Timestamp::now()));
+    /// Nothing is on its way any more.
+    pub(super) fn rests(&self) {
+        self.lock().candidate = None;
     }
 
-    /// The state as the admin listener shows it.
-    pub fn to_json(&self) -> Value {
-        let state = self.lock();
-        let plugins = state.active.as_ref().map(|(set, _)| set.plugins().map(|plugin| describe(plugin)).collect::<Vec<_>>());
-        json!({
-            "source": state.source,
-            "generation": state.active.as_ref().map(|(set, _)| set.generation()),
-            "digest": state.active.as_ref().map(|(set, _)| set.digest.clone()),
-            "active_since_ms": state.active.as_ref().map(|(_, since)| since.0),
-            "refused": state.refused.as_ref().map(|(why, at)| json!({"why": why, "at_ms": at.0})),
-            "plugins": plugins.unwrap_or_default(),
-        })
+    pub(super) fn starts_comparison(&self, digest: &str, comparison: &Comparison) {
+        let (digest, comparison) = (digest.to_owned(), comparison.clone());
+        self.lock().comparison = Some(Compared { digest, comparison, left_out: 0 });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    pub(super) fn compared(&self, comparison: &Comparison, left_out: u64) {
+        if let Some(compared) = &mut self.lock().comparison {
+            compared.comparison.clone_from(comparison);
+            compared.left_out = left_out;
+        }
+    }
+
+    pub(super) fn starts_watch(&self, set: &PluginSet, before: &Arc<PluginSet>, activation: &Activation) {
+        self.lock().watch = Some(Watched {
+            generation: set.generation().0,
+            until_ms: Timestamp::now().plus(activation.watch()),
+            rollback: activation.rollback,
+            numbers: Numbers::default(),
+            left_out: 0,
+            before: Arc::clone(before),
+        });
+    }
+
+    pub(super) fn watched(&self, numbers: Numbers, left_out: u64) {
+        if let Some(watch) = &mut self.lock().watch {
+            (watch.numbers, watch.left_out) = (numbers, left_out);
+        }
+    }
+
+    pub(super) fn activated(&self, set: Arc<PluginSet>, mode: Mode, is_saved: bool) {
+        let mut state = self.lock();
+        let since = Timestamp::now();
+        state.remember(What::Activated, &set.digest, Some(&set), is_saved.then(|| "the saved set".to_owned()));
+        state.active = Some(Active { set, since, mode, is_saved });
+        (state.candidate, state.watch) = (None, None);
+        if !is_saved {
+            (state.refused, state.rejected) = (None, None);
+        }
+    }
+
+    /// The watch ended well.
+    pub(super) fn found_good(&self) {
+        let mut state = self.lock();
+        state.watch = None;
+        if let Some(set) = state.active.as_ref().map(|active| Arc::clone(&active.set)) {
+            state.remember(What::FoundGood, &set.digest, Some(&set), None);
+        }
+    }
+
+    pub(super) fn refused(&self, digest: Option<&str>, what: What, why: &str) {
+        let mut state = self.lock();
+        state.remember(what, digest.unwrap_or_default(), None, Some(why.to_owned()));
+        state.candidate = None;
+        state.refused = Some(Refused { why: why.to_owned(), at_ms: Timestamp::now() });
+    }
+
+    /// What stands in the directory was taken back, and isn't tried again.
+    pub(super) fn rejects(&self, rejected: Rejected) {
+        let mut state = self.lock();
+        state.refused = Some(Refused { why: rejected.in_words(), at_ms: Timestamp::now() });
+        state.rejected = Some(rejected);
+    }
+
+    /// The directory is back at the set that decides.
+    pub(super) fn settles(&self) {
+        let mut state = self.lock();
+        (state.refused, state.rejected, state.candidate) = (None, None, None);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn describe(plugin: &crate::plugin::Plugin) -> Value {
-    let faults: serde_json::Map<String, Value> =
-        plugin.counts.faults().map(|(kind, count)| (kind.code().to_owned(), count.into())).collect();
-    json!({
-        "name": plugin.name.name,
-        "kind": plugin.spec.kind,
-        "sha256": plugin.sha256,
-        "bytes": plugin.component_bytes,
-        "grants": {
-            "log": plugin.spec.grants.log,
-            "key_sets": plugin.spec.grants.key_sets,
-            "may_read_session": plugin.spec.grants.may_read_session,
-        },
-        "reads": plugin.declaration().inputs.describe(),
-        "call_budget_ms": plugin.spec.call_budget_ms,
-        "memory_bytes": plugin.spec.memory_bytes,
-        "calls": plugin.counts.calls(),
-        "cache_hits": plugin.counts.cache_hits(),
-        "faults": faults,
-    })
+// === impl State ===
+
+impl State {
+    fn remember(&mut self, what: What, digest: &str, set: Option<&PluginSet>, why: Option<String>) {
+        if self.history.len() >= MOST_EVENTS {
+            self.history.pop_front();
+        }
+        let generation = set.map(|set| set.generation().0);
+        self.history.push_back(Event { at_ms: Timestamp::now(), what, generation, digest: digest.to_owned(), why });
+    }
 }
 
-// === impl Metrics ===
-
-impl Metrics {
-    pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        registry.register("plugin_swaps", "Plugin sets activated", metrics.swaps.clone());
-        registry.register("plugin_refusals", "Plugin sets refused", metrics.refusals.clone());
-        registry.register("plugin_generation", "The plugin set that decides", metrics.generation.clone());
-        registry.register(
-            "plugin_refused",
-            "1 while what stands in the plugin directory isn't what decides",
-            metrics.refused.clone(),
-        );
-        metrics
-    }
-
-    pub(super) fn activated(&self, set: &PluginSet) {
-        self.swaps.inc();
-        self.generation.set(i64::try_from(set.generation().0).unwrap_or(i64::MAX));
-        self.refused.set(0);
-    }
-
-    pub(super) fn refused(&self) {
-        self.refusals.inc();
-        self.refused.set(1);
-    }
-
-    pub(super) fn settled(&self) {
-        self.refused.set(0);
-    }
+/// Enough of a digest to tell sets apart.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }

@@ -2,7 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -15,13 +14,11 @@ use tokio::{
 
 use super::{
     directory::{DirectoryError, Files},
-    load::{Loader, RefusedSet},
-    status::{AdmissionStatus, Metrics},
+    lifecycle::Lifecycle,
+    load::RefusedSet,
+    status::What,
 };
-use crate::{
-    kubernetes::config_maps::{Members, Seen},
-    plugin::PluginSet,
-};
+use crate::kubernetes::config_maps::{Members, Seen};
 
 /// A set of changes is over when nothing happened for so long.
 const QUIET: Duration = Duration::from_millis(40);
@@ -32,9 +29,6 @@ const SECOND_CHANCE: Duration = Duration::from_secs(60);
 
 /// kubelet brings a change to the mount after its sync period and what its cache adds: a minute or two.
 const MOUNT_IS_BEHIND: Duration = Duration::from_secs(180);
-
-/// Makes a set the one that decides. It answers when that is so, or why it isn't.
-pub type Activate = Box<dyn Fn(Arc<PluginSet>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
 
 /// Where sets come from.
 pub enum Source {
@@ -50,11 +44,8 @@ pub enum Source {
 
 /// The task that admits sets.
 pub struct Admission {
-    pub loader: Loader,
+    pub lifecycle: Lifecycle,
     pub source: Source,
-    pub activate: Activate,
-    pub status: AdmissionStatus,
-    pub metrics: Metrics,
 }
 
 /// What is known through Kubernetes' API of the mounted ConfigMaps.
@@ -64,11 +55,17 @@ struct ConfigMaps {
     healthy: Option<Instant>,
 }
 
-/// What was last found in the directory.
+/// What was found in the directory last and isn't used.
 #[derive(Default)]
 struct Found {
-    active: Option<String>,
-    refused: Option<(String, Instant)>,
+    refused: Option<Refused>,
+}
+
+struct Refused {
+    /// The files' digest, or what is wrong with them.
+    what: String,
+    at: Instant,
+    is_final: bool,
 }
 
 // === impl Admission ===
@@ -76,49 +73,59 @@ struct Found {
 impl Admission {
     /// Admits the first set and then every change. Returns only when the default plugins were activated, which don't change.
     pub async fn run(self) {
-        match &self.source {
+        let Self { mut lifecycle, source } = self;
+        match source {
             Source::Builtin { cookies } => {
-                self.status.starts("builtin".into());
-                let loaded = self.loader.load_builtin(cookies).await;
-                if let Err(refused) = self.settle(loaded).await {
-                    self.refuse(&refused);
+                lifecycle.status.starts("builtin".into());
+                if let Err(refused) = lifecycle.admit_builtin(&cookies).await {
+                    refuse(&lifecycle, None, &refused);
                 }
             }
             Source::Directory { path, poll, config_maps } => {
-                self.status.starts(path.display().to_string());
-                self.watch(path, *poll, config_maps.clone()).await;
+                lifecycle.status.starts(path.display().to_string());
+                watch(&mut lifecycle, &path, poll, config_maps).await;
             }
         }
     }
+}
 
-    async fn watch(&self, path: &Path, poll: Duration, config_maps: Option<watch::Receiver<Seen>>) {
-        let mut config_maps = config_maps.map(ConfigMaps::new);
-        let mut found = Found::default();
-        let (notice, mut changes) = mpsc::channel(1);
-        let mut watcher = None;
-        loop {
-            // A directory that wasn't there, or was replaced, is watched from when it's there.
-            if watcher.is_none() {
-                watcher = watch_directory(path, notice.clone());
+async fn watch(lifecycle: &mut Lifecycle, path: &Path, poll: Duration, config_maps: Option<watch::Receiver<Seen>>) {
+    let mut config_maps = config_maps.map(ConfigMaps::new);
+    let mut found = Found::default();
+    let (notice, mut changes) = mpsc::channel(1);
+    let mut watcher = None;
+    loop {
+        // A directory that wasn't there, or was replaced, is watched from when it's there.
+        if watcher.is_none() {
+            watcher = watch_directory(path, notice.clone());
+        }
+        let members = config_maps.as_mut().and_then(ConfigMaps::look);
+        found.look(lifecycle, path, members).await;
+        if !path.exists() {
+            watcher = None;
+        }
+        let noticed = tokio::select! {
+            noticed = timeout(poll, changes.recv()) => noticed.is_ok(),
+            () = ConfigMaps::changed(&mut config_maps) => false,
+            verdict = lifecycle.verdict() => {
+                if let Err((digest, refused)) = lifecycle.follow(verdict).await {
+                    found.refuse_once(lifecycle, digest, &refused);
+                }
+                false
             }
-            let members = config_maps.as_mut().and_then(ConfigMaps::look);
-            self.look(path, members, &mut found).await;
-            if !path.exists() {
-                watcher = None;
-            }
-            let noticed = tokio::select! {
-                noticed = timeout(poll, changes.recv()) => noticed.is_ok(),
-                () = ConfigMaps::changed(&mut config_maps) => false,
-            };
-            if noticed {
-                let began = Instant::now();
-                while began.elapsed() < LONGEST_UNREST && timeout(QUIET, changes.recv()).await.is_ok() {}
-            }
+        };
+        if noticed {
+            let began = Instant::now();
+            while began.elapsed() < LONGEST_UNREST && timeout(QUIET, changes.recv()).await.is_ok() {}
         }
     }
+}
 
+// === impl Found ===
+
+impl Found {
     /// Reads the directory, or what its ConfigMaps hold, and admits what is new in it.
-    async fn look(&self, path: &Path, members: Option<Result<Members, String>>, found: &mut Found) {
+    async fn look(&mut self, lifecycle: &mut Lifecycle, path: &Path, members: Option<Result<Members, String>>) {
         let read_from = path.to_owned();
         let read = move || match members {
             Some(Ok(members)) => Files::from_members(&read_from, &members),
@@ -129,59 +136,67 @@ impl Admission {
             Ok(Ok(files)) => files,
             Ok(Err(error)) => {
                 let why = error.to_string();
-                self.refuse_once(why.clone(), &RefusedSet::from(error), found);
-                return;
+                self.refuse_once(lifecycle, why, &RefusedSet::from(error));
+                return lifecycle.fall_back().await;
             }
             Err(_) => return,
         };
-        if found.active.as_ref() == Some(&files.digest) {
-            if found.refused.take().is_some() {
+        if let Some(rejected) = lifecycle.rejected(&files.digest) {
+            if self.refused.is_none() {
+                let (digest, rejected) = (files.digest.clone(), rejected.clone());
+                tracing::warn!(why = rejected.why, "this plugin set isn't tried again until the directory changes");
+                lifecycle.status.rejects(rejected);
+                self.refused = Some(Refused { what: digest, at: Instant::now(), is_final: true });
+            }
+            lifecycle.forget_shadow();
+            return lifecycle.fall_back().await;
+        }
+        if lifecycle.is_active(&files.digest) {
+            lifecycle.forget_shadow();
+            if self.refused.take().is_some() {
                 tracing::info!("the plugin directory is back at the active set");
-                self.status.refused(None);
-                self.metrics.settled();
+                lifecycle.status.settles();
+                lifecycle.metrics.settled();
             }
             return;
         }
-        let again = |(digest, at): &(String, Instant)| *digest == files.digest && at.elapsed() < SECOND_CHANCE;
-        if found.refused.as_ref().is_some_and(again) {
+        if lifecycle.is_in_shadow(&files.digest) || self.has_refused(&files.digest) {
             return;
         }
-        let loaded = self.loader.load_files(&files).await;
-        match self.settle(loaded).await {
-            Ok(()) => *found = Found { active: Some(files.digest), refused: None },
-            Err(refused) => self.refuse_once(files.digest, &refused, found),
+        let digest = files.digest.clone();
+        match lifecycle.admit(Arc::new(files)).await {
+            Ok(()) => self.refused = None,
+            Err(refused) => {
+                self.refuse_once(lifecycle, digest, &refused);
+                lifecycle.fall_back().await;
+            }
         }
-    }
-
-    async fn settle(&self, loaded: Result<Arc<PluginSet>, RefusedSet>) -> Result<(), RefusedSet> {
-        let set = loaded?;
-        (self.activate)(Arc::clone(&set)).await.map_err(RefusedSet::Activation)?;
-        let names: Vec<String> = set.plugins().map(|plugin| plugin.name.to_string()).collect();
-        tracing::info!(generation = %set.generation(), plugins = names.join(" "), "plugin set activated");
-        self.metrics.activated(&set);
-        self.status.activated(set);
-        Ok(())
     }
 
     /// Says it once for each different finding, and again after a while.
-    fn refuse_once(&self, what: String, refused: &RefusedSet, found: &mut Found) {
-        let said = |(earlier, at): &(String, Instant)| *earlier == what && at.elapsed() < SECOND_CHANCE;
-        if found.refused.as_ref().is_some_and(said) {
+    fn refuse_once(&mut self, lifecycle: &Lifecycle, what: String, refused: &RefusedSet) {
+        if self.has_refused(&what) {
             return;
         }
-        found.refused = Some((what, Instant::now()));
-        self.refuse(refused);
+        refuse(lifecycle, Some(&what), refused);
+        self.refused = Some(Refused { what, at: Instant::now(), is_final: refused.is_final() });
     }
 
-    fn refuse(&self, refused: &RefusedSet) {
-        let kept = match self.status.active() {
-            Some(set) => format!("generation {} goes on deciding", set.generation()),
-            None => "there is no earlier set: requests get 503".to_owned(),
-        };
-        tracing::error!(error = %refused, kept, "plugin set refused");
-        self.status.refused(Some(refused.to_string()));
-        self.metrics.refused();
+    fn has_refused(&self, what: &str) -> bool {
+        let said = |refused: &Refused| refused.what == what && (refused.is_final || refused.at.elapsed() < SECOND_CHANCE);
+        self.refused.as_ref().is_some_and(said)
     }
+}
+
+fn refuse(lifecycle: &Lifecycle, digest: Option<&str>, refused: &RefusedSet) {
+    let kept = match lifecycle.status.active() {
+        Some(set) => format!("generation {} goes on deciding", set.generation()),
+        None => "there is no earlier set: requests get 503".to_owned(),
+    };
+    tracing::error!(error = %refused, kept, "plugin set refused");
+    let digest = digest.filter(|text| text.len() == 64);
+    lifecycle.status.refused(digest, What::Refused, &refused.to_string());
+    lifecycle.metrics.refused();
 }
 
 // === impl ConfigMaps ===

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::{io::AsyncWriteExt, process::Command, sync::Mutex};
 
-use super::engine::compiler_config;
+mod cached;
+
+use self::cached::Cache;
+use super::{engine::compiler_config, private::PrivateDirectory};
 use crate::config;
 
 /// The first try runs at the lowest priority so that traffic doesn't feel it; after this time a busy machine may have starved
@@ -25,6 +28,7 @@ pub struct Compiler {
     /// The program that is run as the child. None compiles in this process, without limits.
     program: Option<PathBuf>,
     limits: config::Plugins,
+    cache: Option<Cache>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -55,19 +59,31 @@ impl Compiled {
 // === impl Compiler ===
 
 impl Compiler {
-    /// `program` is run as the child; for the gateway that's itself.
-    pub fn new(program: PathBuf, limits: &config::Plugins) -> Self {
-        Self { program: Some(program), limits: limits.clone(), one_at_a_time: Mutex::new(()) }
+    /// `program` is run as the child; for the gateway that's itself. With a private directory, what was compiled is kept there.
+    pub fn new(program: PathBuf, limits: &config::Plugins, private: Option<&PrivateDirectory>) -> Self {
+        let cache = private.and_then(Cache::within);
+        Self { program: Some(program), limits: limits.clone(), cache, one_at_a_time: Mutex::new(()) }
     }
 
     /// For benchmarks and tests, which have no program of ours to run as a child: never for components of strangers.
     pub fn in_process(limits: &config::Plugins) -> Self {
-        Self { program: None, limits: limits.clone(), one_at_a_time: Mutex::new(()) }
+        Self { program: None, limits: limits.clone(), cache: None, one_at_a_time: Mutex::new(()) }
     }
 
     /// Compiles a component. Takes 20 to 100 ms for a Rust plugin, seconds for an interpreter.
     pub async fn compile(&self, component: &[u8]) -> Result<Compiled, CompileError> {
         let _turn = self.one_at_a_time.lock().await;
+        if let Some(known) = self.cache.as_ref().and_then(|cache| cache.find(component)) {
+            return Ok(known);
+        }
+        let compiled = self.compile_anew(component).await?;
+        if let Some(cache) = &self.cache {
+            cache.keep(component, &compiled);
+        }
+        Ok(compiled)
+    }
+
+    async fn compile_anew(&self, component: &[u8]) -> Result<Compiled, CompileError> {
         let Some(program) = &self.program else { return Compiled::in_process(component) };
         if let Ok(done) = tokio::time::timeout(GENTLE, self.run(program, component, "lowest")).await {
             return done;

@@ -1,9 +1,14 @@
 //! What each plugin did, counted over all workers, for status and metrics.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
+
+use crate::domain::Timestamp;
 
 use super::fault::{Fault, FaultKind};
 
@@ -18,6 +23,15 @@ pub struct Counts {
     durations: [AtomicU64; BUCKETS.len() + 1],
     duration_sum_us: AtomicU64,
     rechecks: AtomicU64,
+    last_fault: Mutex<Option<LastFault>>,
+}
+
+/// The last time that a plugin couldn't decide.
+#[derive(Clone, Debug)]
+pub struct LastFault {
+    pub at: Timestamp,
+    pub kind: FaultKind,
+    pub message: String,
 }
 
 const FAULTS: [FaultKind; 7] = [
@@ -82,6 +96,8 @@ impl Counts {
             && let Some(at) = FAULTS.iter().position(|kind| *kind == fault.kind)
         {
             self.faults[at].fetch_add(1, Ordering::Relaxed);
+            let last = LastFault { at: Timestamp::now(), kind: fault.kind, message: fault.message.clone() };
+            *self.last_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
         }
     }
 
@@ -116,6 +132,10 @@ impl Counts {
         FAULTS.iter().zip(&self.faults).map(|(kind, count)| (*kind, count.load(Ordering::Relaxed)))
     }
 
+    pub fn last_fault(&self) -> Option<LastFault> {
+        self.last_fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Each answer that was given, from the cache or not, with its count.
     pub fn decisions(&self) -> impl Iterator<Item = (Word, u64)> {
         let counts = WORDS.iter().zip(&self.decisions).map(|(word, count)| (*word, count.load(Ordering::Relaxed)));
@@ -132,6 +152,11 @@ impl Counts {
 // === impl Word ===
 
 impl Word {
+    /// Whether somebody who asked doesn't get in by it.
+    pub fn is_denial(self) -> bool {
+        matches!(self, Self::Challenge | Self::Deny | Self::Reject | Self::Unauthenticated | Self::Drop)
+    }
+
     pub fn code(self) -> &'static str {
         match self {
             Self::Allow => "allow",

@@ -221,6 +221,11 @@ impl Plugin {
         self.declaration.get().unwrap_or(&NOTHING)
     }
 
+    /// The version of the contract that it speaks.
+    pub fn contract(&self) -> &'static str {
+        VERSION
+    }
+
     /// Whether each call gets a fresh instance, because the plugin was seen to keep state.
     pub fn is_isolated(&self) -> bool {
         self.isolated.load(Ordering::Relaxed)

@@ -118,6 +118,11 @@ impl PluginSet {
         self.filters.iter().chain(&self.authenticators).chain(&self.policies)
     }
 
+    /// One of its plugins as a set of its own, for what is about it alone.
+    pub fn alone(&self, plugin: &Arc<Plugin>) -> Self {
+        Self::new(self.generation, self.digest.clone(), vec![Arc::clone(plugin)], Arc::clone(&self.context))
+    }
+
     /// Where this set's decisions are recorded.
     pub fn recorder(&self) -> &Recorder {
         &self.context.recorder

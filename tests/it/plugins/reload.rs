@@ -105,7 +105,12 @@ async fn equal_content_is_no_change() {
     let mut site = Site::new(&only(good.clone()));
     let gateway = Gateway::start(&site.config()).await;
     assert_eq!(person("bob").get(&gateway.at(SESSION)).await.status, 200);
-    let before = gateway.status("/plugins").await;
+    let shown = async |gateway: &Gateway| {
+        let mut shown = gateway.status("/plugins").await;
+        shown.as_object_mut().unwrap().remove("history");
+        shown
+    };
+    let before = shown(&gateway).await;
     // Only that the directory was looked at in between can be waited for: so it's wrong in between.
     for _ in 0..3 {
         site.mount("version: 0\nplugins: []\n");
@@ -113,7 +118,7 @@ async fn equal_content_is_no_change() {
         site.mount(&good);
         settled(&gateway).await;
     }
-    let after = gateway.status("/plugins").await;
+    let after = shown(&gateway).await;
     assert_eq!(before, after, "an equal set was loaded again");
     site.mount(&set("everyone", "two"));
     assert_eq!(swapped(&gateway, 1).await, 2);

@@ -85,6 +85,11 @@ impl Decision {
         matches!(self, Self::Allow { .. } | Self::Forward { .. } | Self::Redirect { .. } | Self::Keep { .. })
     }
 
+    /// An authenticator's: it lets nobody in by itself, a policy decides after it.
+    pub fn is_step(&self) -> bool {
+        matches!(self, Self::Allow { .. } | Self::Challenge(_) | Self::Deny | Self::Abstain { .. })
+    }
+
     /// Equal but for how long it holds.
     pub fn has_effect_of(&self, other: &Self) -> bool {
         match (self, other) {

@@ -54,6 +54,23 @@ impl PluginSet {
         }
     }
 
+    /// The person whom this set lets in on these inputs, or the owner whose candidate it publishes; None when it doesn't, can't tell
+    /// or doesn't know who it is.
+    pub fn admits(&self, worker: &Worker, inputs: &Recorded) -> Option<String> {
+        let person = |identity: &Identity| identity.principal().map(|principal| principal.id.clone());
+        let entering = match inputs.kind {
+            Kind::DiscoveryFilter => {
+                let owner = inputs.session.as_ref()?.first("owner")?.to_owned();
+                return self.filter_again(worker, inputs).ok().filter(Outcome::admits).map(|_| owner);
+            }
+            _ => self.authenticate_again(worker, inputs).ok()?.1?,
+        };
+        if inputs.kind == Kind::RoutingPolicy {
+            self.route_again(worker, inputs, &entering).ok().filter(Outcome::admits)?;
+        }
+        person(&entering)
+    }
+
     /// With the identity that goes on to the policies, where somebody may go on.
     fn authenticate_again(&self, worker: &Worker, inputs: &Recorded) -> Result<(Outcome, Option<Identity>), Stop> {
         let now = inputs.now_ms;

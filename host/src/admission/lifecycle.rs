@@ -1,0 +1,378 @@
+//! One set after the other: from a directory's files to the set that decides, through the stages of its admission, and back again
+//! where it fails its watch. Holds what runs, what is in its shadow and what is on probation; who looks at the directory is `watch`.
+
+use std::{pin::Pin, sync::Arc};
+
+use tokio::task::JoinHandle;
+
+use super::{
+    activation::{Activation, Mode},
+    directory::Files,
+    load::{Loaded, Loader, RefusedSet},
+    probation,
+    replay::{Comparison, Replayer},
+    saved::{Rejected, Saved},
+    shadow,
+    status::{AdmissionStatus, Metrics, Stage, What},
+    trial,
+};
+use crate::{
+    domain::{decision::Kind, record::Record},
+    plugin::{Following, PluginSet},
+};
+
+const KINDS: [Kind; 3] = [Kind::DiscoveryFilter, Kind::Authenticator, Kind::RoutingPolicy];
+/// Records that a new set's plugins are tried by, of each kind.
+const TRIAL_RECORDS: usize = 64;
+/// Records that wait until the probation begins to look at them.
+const ROOM: usize = 4096;
+
+/// Makes a set the one that decides. It answers when that is so, or why it isn't.
+pub type Activate = Box<dyn Fn(Arc<PluginSet>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
+
+/// What runs, and what may come to.
+pub struct Lifecycle {
+    pub loader: Loader,
+    pub activate: Activate,
+    pub status: AdmissionStatus,
+    pub metrics: Metrics,
+    pub saved: Option<Saved>,
+    active: Option<Active>,
+    shadow: Option<Shadow>,
+    probation: Option<Probation>,
+    rejected: Option<Rejected>,
+}
+
+#[derive(Clone)]
+struct Active {
+    set: Arc<PluginSet>,
+    files: Arc<Files>,
+    mode: Mode,
+}
+
+/// A set that is compared with what the active one decides.
+struct Shadow {
+    candidate: Active,
+    activation: Activation,
+    verdict: Task<shadow::Verdict>,
+}
+
+/// The active set's first time, with the one to return to.
+struct Probation {
+    good: Active,
+    verdict: Task<probation::Verdict>,
+}
+
+/// Ends with whoever waits for it.
+struct Task<T>(JoinHandle<T>);
+
+/// Something that ended by itself.
+pub enum Verdict {
+    Shadow(shadow::Verdict),
+    Probation(probation::Verdict),
+}
+
+// === impl Lifecycle ===
+
+impl Lifecycle {
+    pub fn new(loader: Loader, activate: Activate, status: AdmissionStatus, metrics: Metrics, saved: Option<Saved>) -> Self {
+        let rejected = saved.as_ref().and_then(Saved::rejected);
+        Self { loader, activate, status, metrics, saved, active: None, shadow: None, probation: None, rejected }
+    }
+
+    pub fn is_active(&self, digest: &str) -> bool {
+        self.active.as_ref().is_some_and(|active| active.files.digest == digest)
+    }
+
+    pub fn is_in_shadow(&self, digest: &str) -> bool {
+        self.shadow.as_ref().is_some_and(|shadow| shadow.candidate.files.digest == digest)
+    }
+
+    /// The set that was taken back, when these are its files. Any others make it forgotten.
+    pub fn rejected(&mut self, digest: &str) -> Option<&Rejected> {
+        if self.rejected.as_ref().is_some_and(|rejected| rejected.digest != digest) {
+            self.rejected = None;
+            self.saved.iter().for_each(|saved| saved.reject(None));
+        }
+        self.rejected.as_ref()
+    }
+
+    /// What was in the shadow isn't wanted any more.
+    pub fn forget_shadow(&mut self) {
+        if self.shadow.take().is_some() {
+            self.status.rests();
+        }
+    }
+
+    /// The default plugins, which are never changed while they run.
+    pub async fn admit_builtin(&mut self, cookies: &[String]) -> Result<(), RefusedSet> {
+        let set = self.loader.load_builtin(cookies).await?;
+        let files = Arc::new(Files::default());
+        self.activate(Active { set, files, mode: Mode::Immediate }, false).await
+    }
+
+    /// Takes files through all stages, up to where they decide or are in the shadow of what decides.
+    pub async fn admit(&mut self, files: Arc<Files>) -> Result<(), RefusedSet> {
+        self.forget_shadow();
+        let outcome = self.admit_in_stages(files).await;
+        if outcome.is_err() {
+            self.status.rests();
+        }
+        outcome
+    }
+
+    async fn admit_in_stages(&mut self, files: Arc<Files>) -> Result<(), RefusedSet> {
+        let digest = files.digest.clone();
+        self.status.stage(&digest, Stage::Loading, None);
+        let Loaded { set, activation, tried } = self.loader.load_files(&files).await?;
+        let mode = activation.mode;
+        if self.active.is_none() && mode != Mode::Immediate && self.has_other_good(&digest) {
+            // After a restart: what isn't verified yet doesn't become so by it.
+            self.fall_back().await;
+        }
+        self.status.stage(&digest, Stage::Trying, Some(mode));
+        let engine = Arc::clone(&self.loader.engine);
+        trial::run(Arc::clone(&engine), Arc::clone(&set), tried, records(&set, TRIAL_RECORDS)).await?;
+        let candidate = Active { set, files, mode };
+        let Some(active) = self.active.clone() else { return self.begin(candidate, &activation).await };
+        self.status.stage(&digest, Stage::Replaying, Some(mode));
+        let replayer = Replayer::new(&engine, Arc::clone(&candidate.set), Arc::clone(&active.set));
+        let recorded = records(&candidate.set, activation.replay);
+        let compared = replayer.compare(recorded, Comparison::default()).await;
+        let comparison = compared.map(|(_, comparison)| comparison).ok_or(trial::TrialError::Stopped)?;
+        self.status.starts_comparison(&digest, &comparison);
+        self.metrics.compared(comparison.replayed, comparison.differences);
+        tell(&digest, &comparison);
+        match mode {
+            Mode::Immediate => {}
+            Mode::Verified if comparison.requests == 0 => {
+                let why = "no request was decided yet that it could be verified by (activation.mode: verified)";
+                return Err(RefusedSet::Unproven(why.into()));
+            }
+            Mode::Verified => {
+                let (most, least) = (activation.most_differences, activation.least_replayed_percent);
+                comparison.breaks(most, 0).map_or(Ok(()), |why| Err(RefusedSet::Differs(why)))?;
+                comparison.breaks(most, least).map_or(Ok(()), |why| Err(RefusedSet::Unproven(why)))?;
+            }
+            Mode::Shadow => {
+                self.cast_shadow(candidate, activation, &active);
+                return Ok(());
+            }
+        }
+        self.take_over(candidate, &activation, comparison).await
+    }
+
+    /// The first set of this process. Where another one was the good one before, this one is still on probation.
+    async fn begin(&mut self, candidate: Active, activation: &Activation) -> Result<(), RefusedSet> {
+        let good = self.saved.as_ref().and_then(Saved::good).filter(|good| good.digest != candidate.files.digest);
+        let good = match good {
+            Some(files) if activation.watches() => {
+                let loaded = self.loader.load_files(&files).await;
+                let loaded = loaded.inspect_err(|error| tracing::warn!(%error, "the saved plugin set can't be used"));
+                loaded.ok().map(|Loaded { set, activation, .. }| Active { set, files: Arc::new(files), mode: activation.mode })
+            }
+            _ => None,
+        };
+        let following = candidate.set.recorder().follow(ROOM);
+        let set = Arc::clone(&candidate.set);
+        self.activate(candidate, false).await?;
+        match good {
+            Some(good) => self.watch(good, &set, activation, following, Comparison::default()),
+            None => self.keep_active(),
+        }
+        Ok(())
+    }
+
+    fn cast_shadow(&mut self, candidate: Active, activation: Activation, active: &Active) {
+        let digest = &candidate.files.digest;
+        self.status.stage(digest, Stage::InShadow, Some(Mode::Shadow));
+        self.status.starts_comparison(digest, &Comparison::default());
+        self.metrics.in_shadow();
+        let engine = Arc::clone(&self.loader.engine);
+        let (new, old) = (Arc::clone(&candidate.set), Arc::clone(&active.set));
+        let verdict = shadow::follow(engine, new, old, activation.clone(), self.status.clone());
+        self.shadow = Some(Shadow { candidate, activation, verdict: Task(tokio::task::spawn_local(verdict)) });
+    }
+
+    /// Activates a set in place of one that decides, and puts it on probation.
+    async fn take_over(&mut self, candidate: Active, activation: &Activation, comparison: Comparison) -> Result<(), RefusedSet> {
+        // A set that is still on probation isn't one to return to.
+        let good = self.probation.as_ref().map(|probation| probation.good.clone()).or_else(|| self.active.clone());
+        let following = candidate.set.recorder().follow(ROOM);
+        let set = Arc::clone(&candidate.set);
+        self.activate(candidate, false).await?;
+        let watched = good.filter(|good| activation.watches() && good.files.digest != set.digest);
+        match watched {
+            Some(good) => self.watch(good, &set, activation, following, comparison),
+            None => self.keep_active(),
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, good: Active, set: &Arc<PluginSet>, activation: &Activation, following: Following, comparison: Comparison) {
+        self.status.starts_watch(set, &good.set, activation);
+        let verdict = probation::follow(
+            Arc::clone(&self.loader.engine),
+            Arc::clone(&good.set),
+            set.generation().0,
+            activation.clone(),
+            following,
+            comparison.admitted,
+            self.status.clone(),
+        );
+        self.probation = Some(Probation { good, verdict: Task(tokio::task::spawn_local(verdict)) });
+    }
+
+    async fn activate(&mut self, next: Active, is_saved: bool) -> Result<(), RefusedSet> {
+        self.status.stage(&next.set.digest, Stage::Activating, Some(next.mode));
+        (self.activate)(Arc::clone(&next.set)).await.map_err(RefusedSet::Activation)?;
+        let names: Vec<String> = next.set.plugins().map(|plugin| plugin.name.to_string()).collect();
+        tracing::info!(generation = %next.set.generation(), plugins = names.join(" "), "plugin set activated");
+        self.metrics.activated(&next.set);
+        self.status.activated(Arc::clone(&next.set), next.mode, is_saved);
+        self.active = Some(next);
+        self.probation = None;
+        Ok(())
+    }
+
+    /// The active set is one to return to, also after a restart.
+    fn keep_active(&self) {
+        if let (Some(saved), Some(active)) = (&self.saved, &self.active) {
+            saved.keep(&active.files);
+        }
+    }
+
+    fn has_other_good(&self, digest: &str) -> bool {
+        self.saved.as_ref().and_then(Saved::good).is_some_and(|good| good.digest != digest)
+    }
+
+    /// Where nothing decides, the saved set does.
+    pub async fn fall_back(&mut self) {
+        if self.active.is_some() {
+            return;
+        }
+        let Some(files) = self.saved.as_ref().and_then(Saved::good) else { return };
+        let loaded = self.loader.load_files(&files).await;
+        let served = match loaded {
+            Ok(Loaded { set, activation, .. }) => {
+                self.activate(Active { set, files: Arc::new(files), mode: activation.mode }, true).await
+            }
+            Err(refused) => Err(refused),
+        };
+        match served {
+            Ok(()) => tracing::warn!("the saved plugin set decides, not what stands in the plugin directory"),
+            Err(error) => tracing::error!(%error, "the saved plugin set can't be used"),
+        }
+    }
+
+    /// Waits until a shadow or a probation is over; for ever, where there is none.
+    pub async fn verdict(&mut self) -> Verdict {
+        let shadow = async {
+            match &mut self.shadow {
+                Some(shadow) => shadow.verdict.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let probation = async {
+            match &mut self.probation {
+                Some(probation) => probation.verdict.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            verdict = shadow => {
+                Verdict::Shadow(verdict.unwrap_or_else(|| shadow::Verdict::Drop("the comparison ended".into(), Comparison::default())))
+            }
+            verdict = probation => Verdict::Probation(verdict.unwrap_or(probation::Verdict::Keep)),
+        }
+    }
+
+    /// Does what a verdict says. The error is why the files in the directory aren't what decides.
+    pub async fn follow(&mut self, verdict: Verdict) -> Result<(), (String, RefusedSet)> {
+        match verdict {
+            Verdict::Shadow(verdict) => {
+                let Some(Shadow { candidate, activation, .. }) = self.shadow.take() else { return Ok(()) };
+                let digest = candidate.files.digest.clone();
+                self.end_shadow(candidate, &activation, verdict).await.map_err(|refused| (digest, refused))
+            }
+            Verdict::Probation(verdict) => {
+                let Some(Probation { good, .. }) = self.probation.take() else { return Ok(()) };
+                match verdict {
+                    probation::Verdict::Keep => {
+                        self.status.found_good();
+                        self.keep_active();
+                    }
+                    probation::Verdict::RollBack(why) => self.roll_back(good, why).await,
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn end_shadow(&mut self, candidate: Active, activation: &Activation, verdict: shadow::Verdict) -> Result<(), RefusedSet> {
+        match verdict {
+            shadow::Verdict::Promote(comparison) => {
+                self.metrics.compared(comparison.replayed, comparison.differences);
+                tell(&candidate.files.digest, &comparison);
+                self.take_over(candidate, activation, comparison).await
+            }
+            shadow::Verdict::Drop(why, comparison) => {
+                self.metrics.compared(comparison.replayed, comparison.differences);
+                self.metrics.refused();
+                let why = format!("dropped from the shadow: {why}");
+                self.reject(Rejected { digest: candidate.files.digest.clone(), why }, What::Dropped);
+                Ok(())
+            }
+        }
+    }
+
+    async fn roll_back(&mut self, good: Active, why: String) {
+        let Some(bad) = self.active.clone() else { return };
+        // What is in the shadow was compared with the wrong set.
+        self.forget_shadow();
+        tracing::error!(generation = %bad.set.generation(), back_to = %good.set.generation(), why, "plugin set taken back");
+        if let Err(error) = self.activate(good, false).await {
+            // It worked before: whatever is wrong now, the set that is on is no worse than none.
+            tracing::error!(%error, "the plugin set before can't be taken back: the new one goes on deciding");
+            self.active = Some(bad);
+            return;
+        }
+        self.metrics.rolled_back();
+        self.reject(Rejected { digest: bad.files.digest.clone(), why }, What::RolledBack);
+    }
+
+    fn reject(&mut self, rejected: Rejected, what: What) {
+        self.status.refused(Some(&rejected.digest), what, &rejected.why);
+        self.status.rejects(rejected.clone());
+        self.saved.iter().for_each(|saved| saved.reject(Some(&rejected)));
+        self.rejected = Some(rejected);
+    }
+}
+
+/// The last records of each kind.
+fn records(set: &PluginSet, most: usize) -> Vec<Arc<Record>> {
+    KINDS.into_iter().flat_map(|kind| set.recorder().last(kind, most)).collect()
+}
+
+fn tell(digest: &str, comparison: &Comparison) {
+    let Comparison { records, replayed, differences, .. } = comparison;
+    tracing::info!(digest = digest.get(..12), records, replayed, differences, "plugin set compared by recorded decisions");
+    for one in &comparison.shown {
+        tracing::info!(id = one.id, about = one.about, before = one.before, after = one.after, "comes out otherwise");
+    }
+}
+
+// === impl Task ===
+
+impl<T> Task<T> {
+    /// None when it was cut off.
+    async fn ended(&mut self) -> Option<T> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

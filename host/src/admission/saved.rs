@@ -1,0 +1,180 @@
+//! What outlives the gateway's process: the set that was found good last, and the one that was taken back. Written whole, so that
+//! whenever the process ends there's one set or the other.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::directory::{Files, MANIFEST};
+use crate::plugin::{PrivateDirectory, write_whole};
+
+/// Which of the saved sets is the good one.
+const GOOD: &str = "good";
+const REJECTED: &str = "rejected";
+const SETS: &str = "sets";
+
+/// The private directory as admission uses it.
+#[derive(Clone, Debug)]
+pub struct Saved(PrivateDirectory);
+
+/// A set that was taken back and isn't tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    pub digest: String,
+    pub why: String,
+}
+
+// === impl Saved ===
+
+impl Saved {
+    pub fn new(private: PrivateDirectory) -> Self {
+        Self(private)
+    }
+
+    /// The set that was found good last, if it's still whole.
+    pub fn good(&self) -> Option<Files> {
+        let digest = String::from_utf8(self.read(GOOD)?).ok()?;
+        let directory = self.set(&digest)?;
+        match Files::read(&directory) {
+            Ok(files) if files.digest == digest => Some(files),
+            Ok(_) => {
+                tracing::error!(path = %directory.display(), "the saved plugin set isn't what was saved: it isn't used");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "the saved plugin set can't be read");
+                None
+            }
+        }
+    }
+
+    /// Saves a set as the good one, in place of the one before.
+    pub fn keep(&self, files: &Files) {
+        if let Err(error) = self.try_keep(files) {
+            tracing::error!(%error, "the plugin set can't be saved: after a restart with a broken directory an older one serves, or none");
+        }
+    }
+
+    fn try_keep(&self, files: &Files) -> std::io::Result<()> {
+        let sets = self.0.directory(SETS)?;
+        let place = sets.join(&files.digest);
+        // What stands there under its digest may have been cut short: it's written anew, each file whole.
+        fs::create_dir_all(&place)?;
+        for (name, content) in &files.members {
+            write_whole(&place.join(name), content)?;
+        }
+        write_whole(&place.join(MANIFEST), files.manifest.as_bytes())?;
+        self.0.write(GOOD, files.digest.as_bytes())?;
+        for entry in fs::read_dir(&sets)?.filter_map(Result::ok).filter(|entry| entry.path() != place) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+        Ok(())
+    }
+
+    /// What was taken back.
+    pub fn rejected(&self) -> Option<Rejected> {
+        let text = String::from_utf8(self.read(REJECTED)?).ok()?;
+        let (digest, why) = text.split_once('\n')?;
+        is_digest(digest).then(|| Rejected { digest: digest.to_owned(), why: why.to_owned() })
+    }
+
+    pub fn reject(&self, rejected: Option<&Rejected>) {
+        let done = match rejected {
+            Some(Rejected { digest, why }) => self.0.write(REJECTED, format!("{digest}\n{why}").as_bytes()),
+            None => self.0.remove(REJECTED),
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "what was rejected can't be saved: a restart may try it again");
+        }
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.read(name).inspect_err(|error| tracing::error!(name, %error, "what was saved can't be read")).ok()?
+    }
+
+    fn set(&self, digest: &str) -> Option<PathBuf> {
+        is_digest(digest).then(|| Path::new(self.0.path()).join(SETS).join(digest))
+    }
+}
+
+// === impl Rejected ===
+
+impl Rejected {
+    /// For operators.
+    pub fn in_words(&self) -> String {
+        format!("it was taken back and isn't tried again until the directory changes: {}", self.why)
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn files(manifest: &str) -> Files {
+        let members = [(MANIFEST, manifest), ("a.wasm", "A"), ("cases.yaml", "c")];
+        let members: BTreeMap<String, Vec<u8>> = members.map(|(name, content)| (name.to_owned(), content.into())).into();
+        Files::from_members(Path::new("here"), &members).unwrap()
+    }
+
+    #[test]
+    fn the_last_good_set_is_what_is_read() {
+        let outside = tempfile::tempdir().unwrap();
+        let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
+        assert_eq!(saved.good(), None);
+        for manifest in ["one", "two", "two"] {
+            saved.keep(&files(manifest));
+            assert_eq!(saved.good(), Some(files(manifest)));
+        }
+        assert_eq!(fs::read_dir(outside.path().join("plugins/sets")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_set_that_is_not_what_was_saved_is_not_used() {
+        let outside = tempfile::tempdir().unwrap();
+        let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
+        saved.keep(&files("one"));
+        let place = outside.path().join("plugins/sets").join(files("one").digest);
+        fs::write(place.join("a.wasm"), "B").unwrap();
+        assert_eq!(saved.good(), None);
+        fs::remove_dir_all(&place).unwrap();
+        assert_eq!(saved.good(), None);
+        saved.keep(&files("one"));
+        for bad in ["../../elsewhere", "", "zz"] {
+            fs::write(outside.path().join("plugins/good"), bad).unwrap();
+            assert_eq!(saved.good(), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_ends_at_any_point_leaves_a_set() {
+        let outside = tempfile::tempdir().unwrap();
+        let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
+        saved.keep(&files("one"));
+        // As if the next one had been cut off: some of its files, unfinished ones, and no word that it's the good one.
+        let place = outside.path().join("plugins/sets").join(files("two").digest);
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("a.wasm"), "").unwrap();
+        fs::write(outside.path().join("plugins/good.unfinished"), "xx").unwrap();
+        assert_eq!(saved.good(), Some(files("one")));
+        saved.keep(&files("two"));
+        assert_eq!(saved.good(), Some(files("two")));
+    }
+
+    #[test]
+    fn what_was_taken_back_is_remembered() {
+        let outside = tempfile::tempdir().unwrap();
+        let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
+        let rejected = Rejected { digest: "ab".repeat(32), why: "failed:\ntwice".into() };
+        saved.reject(Some(&rejected));
+        assert_eq!(saved.rejected(), Some(rejected));
+        saved.reject(None);
+        assert_eq!(saved.rejected(), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! What a loaded set must show before it's compared with the one that decides: its plugins' own cases come out as written, and
+//! nothing comes out otherwise in another order or on fresh instances.
+
+use std::sync::Arc;
+
+use super::cases::Case;
+use crate::{
+    domain::record::{Inputs, Outcome, Record},
+    plugin::{Engine, Plugin, PluginSet, Replayed, Worker},
+};
+
+/// Inputs that are run again on fresh instances: enough to find state, and quick with an interpreter.
+const MOST_RERUN: usize = 64;
+/// Failed cases that are told.
+const MOST_TOLD: usize = 3;
+
+/// Why a set isn't taken, in one sentence.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrialError {
+    #[error("plugin '{plugin}': {failed} of {all} cases come out otherwise: {examples}")]
+    Cases { plugin: String, failed: usize, all: usize, examples: String },
+    #[error(
+        "plugin '{plugin}': keeps state between calls: '{inputs}' came to {first}, and to {again} on a fresh instance; a decision is a \
+         function of its inputs"
+    )]
+    State { plugin: String, inputs: String, first: String, again: String },
+    #[error("the trial was stopped")]
+    Stopped,
+}
+
+/// A plugin with the cases that its entry names.
+pub struct Tried {
+    pub plugin: Arc<Plugin>,
+    pub cases: Vec<Case>,
+}
+
+/// Tries every plugin of a set on a thread of its own: its cases, and the records of its kind.
+///
+/// # Errors
+/// The first plugin that doesn't pass.
+pub async fn run(engine: Arc<Engine>, set: Arc<PluginSet>, tried: Vec<Tried>, records: Vec<Arc<Record>>) -> Result<(), TrialError> {
+    let run = move || {
+        for Tried { plugin, cases } in tried {
+            let alone = set.alone(&plugin);
+            try_cases(&engine, &alone, &plugin, &cases)?;
+            let of_kind = records.iter().filter(|record| record.inputs.kind == plugin.spec.kind).take(MOST_RERUN);
+            let inputs = cases.iter().map(|case| (case.name.clone(), &case.inputs));
+            let recorded = of_kind.map(|record| (record.id.to_string(), &record.inputs));
+            try_state(&engine, &alone, &plugin, inputs.chain(recorded).take(MOST_RERUN).collect())?;
+        }
+        Ok(())
+    };
+    tokio::task::spawn_blocking(run).await.unwrap_or(Err(TrialError::Stopped))
+}
+
+fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[Case]) -> Result<(), TrialError> {
+    let worker = Worker::for_replay(Arc::clone(engine));
+    let mut failed = Vec::new();
+    for case in cases {
+        let mismatches = match alone.replay(&worker, &case.inputs) {
+            Replayed::Outcome(outcome) => case.expect.compare(&outcome).into_iter().map(|one| one.to_string()).collect(),
+            Replayed::NotRecorded(what) => vec![format!("isn't written: {what}")],
+        };
+        if let Some(first) = mismatches.first() {
+            failed.push(format!("'{}': {first}", case.name));
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let (number, all) = (failed.len(), cases.len());
+    failed.truncate(MOST_TOLD);
+    Err(TrialError::Cases { plugin: plugin.name.name.clone(), failed: number, all, examples: failed.join("; ") })
+}
+
+/// Once one after the other on one instance, once each on a fresh one, in the other order.
+fn try_state(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, inputs: Vec<(String, &Inputs)>) -> Result<(), TrialError> {
+    let worker = Worker::for_replay(Arc::clone(engine));
+    let first: Vec<Replayed> = inputs.iter().map(|(_, inputs)| alone.replay(&worker, inputs)).collect();
+    for ((name, inputs), first) in inputs.iter().zip(&first).rev() {
+        worker.forget_instances();
+        let again = alone.replay(&worker, inputs);
+        if !is_same(first, &again) {
+            let summary = |replayed: &Replayed| match replayed {
+                Replayed::Outcome(outcome) => outcome.summary(),
+                Replayed::NotRecorded(what) => format!("nothing without {what}"),
+            };
+            let (first, again) = (summary(first), summary(&again));
+            return Err(TrialError::State { plugin: plugin.name.name.clone(), inputs: name.clone(), first, again });
+        }
+    }
+    Ok(())
+}
+
+/// Budgets are of time: who misses one now and not then shows no state.
+fn is_same(first: &Replayed, again: &Replayed) -> bool {
+    match (first, again) {
+        (Replayed::Outcome(Outcome::Failed(first)), Replayed::Outcome(Outcome::Failed(again))) => first.fault == again.fault,
+        (Replayed::Outcome(Outcome::Failed(failed)), _) | (_, Replayed::Outcome(Outcome::Failed(failed))) => {
+            failed.fault == "deadline"
+        }
+        (first, again) => first == again,
+    }
+}

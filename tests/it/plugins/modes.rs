@@ -1,0 +1,135 @@
+//! How a change goes live: a policy that turns everybody away, pushed to be verified first or compared in the shadow, never decides
+//! one request.
+
+use serde_json::Value;
+use wicketgate_tests::{Gateway, eventually};
+
+use crate::site::{SESSION, Site, activated, defaults_with, generation, newcomer, only, person, refused, swapped, with_activation};
+
+const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+const EVERYONE: &str = "allow: [everyone]";
+/// The mistake of a lifetime.
+const NOBODY: &str = "closed: Nobody may enter.";
+
+async fn everybody_enters(gateway: &Gateway) {
+    for name in PEOPLE {
+        let reply = person(name).get(&gateway.at(SESSION)).await;
+        assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+    }
+}
+
+/// The part of the status about the set that was compared last.
+async fn comparison(gateway: &Gateway) -> Value {
+    gateway.status("/plugins").await["comparison"].clone()
+}
+
+async fn in_shadow(gateway: &Gateway) {
+    eventually("a set in the shadow", async || {
+        (gateway.status("/plugins").await["candidate"]["stage"] == "in-shadow").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_policy_that_turns_everybody_away_is_not_verified() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    everybody_enters(&gateway).await;
+    site.mount(&activated("mode: verified", NOBODY));
+    let why = refused(&gateway, None).await;
+    assert!(why.starts_with("not activated: 4 of "), "{why}");
+    assert!(why.contains("recorded decisions come out otherwise, at most 0 may (activation.most_differences)"), "{why}");
+    assert!(why.ends_with("GET /echo of s1: forward (everyone) before, reject (closed) now"), "{why}");
+    let shown = comparison(&gateway).await;
+    assert_eq!(shown["differences"], 4, "{shown}");
+    let first = &shown["shown"][0];
+    assert_eq!((&first["before"], &first["after"]), (&"forward (everyone)".into(), &"reject (closed)".into()), "{shown}");
+    everybody_enters(&gateway).await;
+    assert_eq!(generation(&gateway).await, Some(1));
+    assert_eq!(gateway.metric("wicketgate_plugin_differing_decisions").await, 4);
+
+    // Who means it says so.
+    site.mount(&activated("mode: verified, most_differences: 4", NOBODY));
+    swapped(&gateway, 1).await;
+    assert_eq!(person("alice").get(&gateway.at(SESSION)).await.status, 403);
+}
+
+#[tokio::test]
+async fn nothing_is_verified_by_nothing() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    site.mount(&activated("mode: verified", NOBODY));
+    let why = refused(&gateway, None).await;
+    assert_eq!(why, "not activated: no request was decided yet that it could be verified by (activation.mode: verified)");
+    everybody_enters(&gateway).await;
+    site.mount(&activated("mode: verified", "allow: [everyone], message: Never seen."));
+    swapped(&gateway, 1).await;
+    everybody_enters(&gateway).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_reads_what_was_not_recorded_is_not_verified() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    everybody_enters(&gateway).await;
+    let auth = "{name: auth, kind: authenticator, builtin: cookie-auth, grants: {key_sets: [people]}, \
+                config: {key_sets: [people], cookies: [another]}}";
+    site.mount(&with_activation("mode: verified", &defaults_with("authenticator", auth)));
+    let why = refused(&gateway, None).await;
+    assert!(why.contains("at least 90 % must (activation.least_replayed_percent)"), "{why}");
+    assert!(why.ends_with("not recorded was the input 'cookie another' (plugins.records.inputs)"), "{why}");
+    everybody_enters(&gateway).await;
+}
+
+#[tokio::test]
+async fn a_shadow_decides_nothing_and_is_dropped_when_it_differs() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    everybody_enters(&gateway).await;
+    site.mount(&activated("mode: shadow", NOBODY));
+    in_shadow(&gateway).await;
+    // What is decided from now on is compared; whoever came before is in the cache of a worker, so somebody else comes.
+    let dropped = eventually("the shadow is dropped", async || {
+        everybody_enters(&gateway).await;
+        assert_eq!(newcomer().get(&gateway.at(SESSION)).await.status, 200);
+        let status = gateway.status("/plugins").await;
+        status["refused"]["why"].as_str().map(str::to_owned)
+    })
+    .await;
+    assert!(dropped.starts_with("it was taken back and isn't tried again until the directory changes: dropped from the shadow: "));
+    assert!(dropped.contains("reject (closed) now"), "{dropped}");
+    everybody_enters(&gateway).await;
+    assert_eq!(generation(&gateway).await, Some(1));
+    let history = gateway.status("/plugins").await["history"].clone();
+    let what: Vec<&str> = history.as_array().unwrap().iter().map(|event| event["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["activated", "in-shadow", "dropped"]);
+}
+
+#[tokio::test]
+async fn a_shadow_that_agrees_is_promoted() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    site.mount(&activated("mode: shadow, shadow_decisions: 6", "allow: [everyone, owner]"));
+    in_shadow(&gateway).await;
+    eventually("the shadow is promoted", async || {
+        assert_eq!(newcomer().get(&gateway.at(SESSION)).await.status, 200);
+        (generation(&gateway).await == Some(2)).then_some(())
+    })
+    .await;
+    let shown = comparison(&gateway).await;
+    assert!(shown["replayed"].as_u64().unwrap() >= 6 && shown["differences"] == 0, "{shown}");
+    assert_eq!(gateway.status("/plugins").await["activated_by"], "shadow");
+}
+
+#[tokio::test]
+async fn another_change_takes_the_place_of_a_shadow() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    site.mount(&activated("mode: shadow", NOBODY));
+    in_shadow(&gateway).await;
+    site.mount(&activated("", EVERYONE));
+    eventually("no shadow", async || gateway.status("/plugins").await["candidate"].is_null().then_some(())).await;
+    everybody_enters(&gateway).await;
+    assert_eq!(generation(&gateway).await, Some(1));
+}
