@@ -16,9 +16,11 @@ mod inputs;
 mod instance;
 pub mod key_set;
 mod loaded;
+mod question;
 mod record;
 mod set;
 pub mod subject;
+mod wasi;
 mod worker;
 
 pub use crate::domain::decision::Kind;

@@ -1,0 +1,1 @@
+//! Plugins with WASI, as they run in the gateway.
