@@ -17,9 +17,11 @@ mod instance;
 pub mod key_set;
 mod loaded;
 mod private;
+mod question;
 mod record;
 mod set;
 pub mod subject;
+mod wasi;
 mod worker;
 
 pub use crate::domain::decision::Kind;

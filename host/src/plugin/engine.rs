@@ -11,7 +11,7 @@ use wasmtime::{
     component::{Component, HasSelf, Linker},
 };
 
-use super::{bindings::v0_1, host_calls::HostState};
+use super::{bindings::v0_1, host_calls::HostState, wasi};
 use crate::config;
 
 /// The epoch ticks so often; budgets are counted in ticks.
@@ -30,6 +30,9 @@ pub struct Engine {
     pub(super) authenticators: Linker<HostState>,
     pub(super) filters: Linker<HostState>,
     pub(super) policies: Linker<HostState>,
+    /// For plugins that import WASI.
+    pub(super) with_wasi: wasi::Linkers,
+    pub(super) wasi_threads: wasi::Threads,
     pub(super) limits: config::Plugins,
     next_key: AtomicU64,
 }
@@ -55,7 +58,10 @@ impl Engine {
             v0_1::DiscoveryFilter::add_to_linker::<_, HasSelf<_>>(&mut filters, |state: &mut HostState| state)?;
             let mut policies = Linker::new(&wasm);
             v0_1::RoutingPolicy::add_to_linker::<_, HasSelf<_>>(&mut policies, |state: &mut HostState| state)?;
-            Ok(Self { wasm, authenticators, filters, policies, limits: limits.clone(), next_key: AtomicU64::new(1) })
+            let with_wasi = wasi::Linkers::new(&wasm)?;
+            let wasi_threads = wasi::Threads::new(&wasm, workers);
+            let (limits, next_key) = (limits.clone(), AtomicU64::new(1));
+            Ok(Self { wasm, authenticators, filters, policies, with_wasi, wasi_threads, limits, next_key })
         };
         start().map_err(|error| EngineError(format!("{error:#}")))
     }
@@ -95,13 +101,19 @@ pub fn call_output_bytes() -> usize {
 }
 
 fn pool(limits: &config::Plugins, workers: usize) -> PoolingAllocationConfig {
-    // For each worker, and for the control thread that filters and admits: an instance and a spare of each plugin.
-    let instances = u32::try_from((workers + 2) * 2 * MOST_PLUGINS * LIVE_SETS).unwrap_or(u32::MAX);
+    let plugins = MOST_PLUGINS * LIVE_SETS;
+    // For each worker, and for the control thread that filters and admits: an instance and a spare of each plugin. For each thread of
+    // plugins with WASI: those that are kept, and as many again that run one call only.
+    let instances = (workers + 2) * 2 * plugins + wasi::count(workers) * 2 * wasi::INSTANCES * plugins;
+    let instances = u32::try_from(instances).unwrap_or(u32::MAX);
+    // A call that can be put off has a stack of its own, as long as it runs; so has a first `configure`.
+    let stacks = u32::try_from(wasi::count(workers) * wasi::INSTANCES * plugins + 1).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 4)
         .total_memories(instances)
         .total_tables(instances * 2)
+        .total_stacks(stacks)
         .max_memory_size(limits.memory_mib << 20)
         .max_memories_per_component(1)
         .max_core_instances_per_component(16)

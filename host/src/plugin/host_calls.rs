@@ -17,8 +17,8 @@ use crate::domain::{
     record::{Refused, Token, TokenAnswer},
 };
 
-const LOG_LINES_PER_CALL: u32 = 16;
-const LOG_LINE_BYTES: usize = 1024;
+pub const LOG_LINES_PER_CALL: u32 = 16;
+pub const LOG_LINE_BYTES: usize = 1024;
 /// Verifications in one call at most, each of which is remembered to its end: eight tokens under eight key sets.
 const MOST_LOOKS: usize = 64;
 const TABLE_ELEMENTS: usize = 20_000;
@@ -93,6 +93,39 @@ pub struct OverMemory {
 impl HostState {
     pub fn new(plugin: Arc<PluginName>, verifications: Arc<[Verification]>, memory_limit: usize) -> Self {
         Self { plugin, verifications, memory_limit, call: CallState::at(Timestamp(0)) }
+    }
+
+    /// Writes a line for the operator, unless the call has written its share.
+    pub fn write_line(&mut self, level: log::Level, message: &str) {
+        // What is run again was logged the first time.
+        if self.call.recorded.is_some() {
+            return;
+        }
+        self.call.log_lines += 1;
+        if self.call.log_lines > LOG_LINES_PER_CALL {
+            if self.call.log_lines == LOG_LINES_PER_CALL + 1 {
+                tracing::warn!(target: "plugin", plugin = %self.plugin, "further lines of this call are left out");
+            }
+            return;
+        }
+        let mut end = message.len().min(LOG_LINE_BYTES);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = message[..end].escape_debug();
+        match level {
+            log::Level::Debug => tracing::debug!(target: "plugin", plugin = %self.plugin, "{message}"),
+            log::Level::Info => tracing::info!(target: "plugin", plugin = %self.plugin, "{message}"),
+            log::Level::Warn => tracing::warn!(target: "plugin", plugin = %self.plugin, "{message}"),
+            log::Level::Error => tracing::error!(target: "plugin", plugin = %self.plugin, "{message}"),
+        }
+    }
+
+    /// Says of so many lines that they aren't written.
+    pub fn leave_out(&mut self, lines: u64) {
+        if self.call.recorded.is_none() {
+            tracing::warn!(target: "plugin", plugin = %self.plugin, lines, "further lines of this call are left out");
+        }
     }
 
     fn verify_token(&mut self, number: usize, token: &str) -> Result<Verified, Refusal> {
@@ -192,28 +225,7 @@ impl types::Host for HostState {}
 
 impl log::Host for HostState {
     fn write(&mut self, level: log::Level, message: String) {
-        // What is run again was logged the first time.
-        if self.call.recorded.is_some() {
-            return;
-        }
-        self.call.log_lines += 1;
-        if self.call.log_lines > LOG_LINES_PER_CALL {
-            if self.call.log_lines == LOG_LINES_PER_CALL + 1 {
-                tracing::warn!(target: "plugin", plugin = %self.plugin, "further lines of this call are left out");
-            }
-            return;
-        }
-        let mut end = message.len().min(LOG_LINE_BYTES);
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        let message = message[..end].escape_debug();
-        match level {
-            log::Level::Debug => tracing::debug!(target: "plugin", plugin = %self.plugin, "{message}"),
-            log::Level::Info => tracing::info!(target: "plugin", plugin = %self.plugin, "{message}"),
-            log::Level::Warn => tracing::warn!(target: "plugin", plugin = %self.plugin, "{message}"),
-            log::Level::Error => tracing::error!(target: "plugin", plugin = %self.plugin, "{message}"),
-        }
+        self.write_line(level, &message);
     }
 }
 

@@ -45,15 +45,15 @@ pub struct Budget {
 /// The call's budget was used up.
 #[derive(Debug, thiserror::Error)]
 #[error("the budget of {0:?} is used up")]
-struct OverBudget(Duration);
+pub(super) struct OverBudget(pub Duration);
 
 /// By the clock, a call may take so many times its budget.
 const MOST_BUDGETS: u32 = 50;
 
 /// An instance is replaced after so many calls, so that a leak in a guest stays small.
-const MOST_CALLS: u64 = 1_000_000;
+pub(super) const MOST_CALLS: u64 = 1_000_000;
 /// What `configure` may take, in milliseconds: every worker configures its own instance between requests.
-const CONFIGURE_MS: u64 = 100;
+pub(super) const CONFIGURE_MS: u64 = 100;
 
 // === impl Budget ===
 
@@ -67,24 +67,42 @@ impl Budget {
         self.began.elapsed()
     }
 
+    pub fn allowance(&self) -> Duration {
+        self.allowance
+    }
+
+    /// What the call may take by the clock.
+    pub fn longest(&self) -> Duration {
+        self.allowance * MOST_BUDGETS
+    }
+
+    /// When the call is over by the clock.
+    pub fn end(&self) -> Instant {
+        self.began + self.longest()
+    }
+
     fn half(&self) -> Duration {
         self.allowance / 2
     }
 
     /// At the end of the first half: notes the processor's time. From then on: whether there is some left.
     fn look(&mut self) -> Result<Duration, OverBudget> {
-        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        let spent = Duration::try_from(spent).unwrap_or_default();
+        let spent = thread_time();
         let Some(mark) = self.mark else {
             self.mark = Some(spent);
             return Ok(self.half());
         };
         let used = spent.saturating_sub(mark);
-        if used >= self.half() || self.began.elapsed() >= self.allowance * MOST_BUDGETS {
+        if used >= self.half() || Instant::now() >= self.end() {
             return Err(OverBudget(self.allowance));
         }
         Ok(self.half() - used)
     }
+}
+
+/// The processor's time that this thread has had.
+pub(super) fn thread_time() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// A time in epoch ticks; the tick under way counts, since a deadline of none could strike at once.
@@ -111,31 +129,19 @@ impl Instance {
             Pre::DiscoveryFilter(pre) => pre.instantiate(&mut store).map(Guest::DiscoveryFilter),
             Pre::Authenticator(pre) => pre.instantiate(&mut store).map(Guest::Authenticator),
             Pre::RoutingPolicy(pre) => pre.instantiate(&mut store).map(Guest::RoutingPolicy),
+            Pre::Wasi(_) => Err(wasmtime::format_err!("it imports WASI, and this is a thread for plugins without")),
         };
         match guest {
             Ok(guest) => Ok(Self { store, guest, plugin: Arc::clone(&plugin.name), calls: 0 }),
-            Err(error) => {
-                let mut fault = self::fault(&plugin.name, &error);
-                if fault.kind == FaultKind::Trap {
-                    fault.kind = FaultKind::Instance;
-                }
-                Err(fault)
-            }
+            Err(error) => Err(stillborn(&plugin.name, &error)),
         }
     }
 
     /// An instance ready for calls, which declared what the plugin declared at first.
     pub fn ready(engine: &Engine, plugin: &Plugin, now: Timestamp) -> Result<Self, Fault> {
         let mut instance = Self::instantiate(engine, plugin, now)?;
-        let in_words = |error: LoadError| match error {
-            LoadError::Fault(fault) => fault,
-            other => Fault::new(&plugin.name, FaultKind::Instance, other.to_string()),
-        };
-        let declared = instance.configure(plugin).map_err(in_words)?;
-        if declared != *plugin.declaration() {
-            let message = "declared something else than when it was admitted: a declaration is a function of its configuration";
-            return Err(Fault::new(&plugin.name, FaultKind::Output, message));
-        }
+        let declared = instance.configure(plugin);
+        compare(&plugin.name, declared, plugin.declaration())?;
         Ok(instance)
     }
 
@@ -202,14 +208,7 @@ impl Instance {
 
     fn answer<T>(&self, answer: wasmtime::Result<Result<T, types::Error>>) -> Result<T, Fault> {
         match answer {
-            Ok(Ok(decision)) => Ok(decision),
-            Ok(Err(error)) => {
-                let kind = match error {
-                    types::Error::Unavailable(_) => FaultKind::Unavailable,
-                    _ => FaultKind::Error,
-                };
-                Err(Fault::new(&self.plugin, kind, error_in_words(error)))
-            }
+            Ok(answer) => answer.map_err(|error| undecided(&self.plugin, error)),
             Err(error) => Err(fault(&self.plugin, &error)),
         }
     }
@@ -224,7 +223,43 @@ fn begin_budget(store: &mut Store<HostState>, budget: Budget) {
     store.data_mut().call.budget = budget;
 }
 
-fn fault(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
+/// Whether an instance declared what the plugin declared at first.
+pub(super) fn compare(
+    plugin: &Arc<PluginName>,
+    declared: Result<Declaration, LoadError>,
+    first: &Declaration,
+) -> Result<(), Fault> {
+    let fault = |kind, message: String| Fault::new(plugin, kind, message);
+    match declared {
+        Ok(declared) if declared == *first => Ok(()),
+        Ok(_) => {
+            let message = "declared something else than when it was admitted: a declaration is a function of its configuration";
+            Err(fault(FaultKind::Output, message.into()))
+        }
+        Err(LoadError::Fault(fault)) => Err(fault),
+        Err(other) => Err(fault(FaultKind::Instance, other.to_string())),
+    }
+}
+
+/// The guest answered that it can't decide.
+pub(super) fn undecided(plugin: &Arc<PluginName>, error: types::Error) -> Fault {
+    let kind = match error {
+        types::Error::Unavailable(_) => FaultKind::Unavailable,
+        _ => FaultKind::Error,
+    };
+    Fault::new(plugin, kind, error_in_words(error))
+}
+
+/// A fault before there was an instance.
+pub(super) fn stillborn(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
+    let mut fault = fault(plugin, error);
+    if fault.kind == FaultKind::Trap {
+        fault.kind = FaultKind::Instance;
+    }
+    fault
+}
+
+pub(super) fn fault(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
     let kind = if error.downcast_ref::<OverMemory>().is_some() {
         FaultKind::Memory
     } else if error.downcast_ref::<OverBudget>().is_some() {
@@ -240,7 +275,7 @@ fn fault(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
     Fault::new(plugin, kind, message.replace('\n', " "))
 }
 
-fn error_in_words(error: types::Error) -> String {
+pub(super) fn error_in_words(error: types::Error) -> String {
     let short = |text: String| text.chars().take(500).flat_map(char::escape_debug).collect::<String>();
     match error {
         types::Error::InvalidConfig(invalid) => {

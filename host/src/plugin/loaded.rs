@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use wasmtime::component::Component;
@@ -18,6 +18,7 @@ use super::{
     inputs::Inputs,
     instance::Instance,
     key_set::{ClaimPath, KeySets, Requirements},
+    wasi,
 };
 use crate::domain::{Timestamp, decision::Kind};
 
@@ -86,6 +87,8 @@ pub enum Pre {
     DiscoveryFilter(v0_1::discovery_filter::DiscoveryFilterPre<host_calls::HostState>),
     Authenticator(v0_1::authenticator::AuthenticatorPre<host_calls::HostState>),
     RoutingPolicy(v0_1::routing_policy::RoutingPolicyPre<host_calls::HostState>),
+    /// Of any kind, for the threads on which plugins with WASI run.
+    Wasi(Arc<wasi::Blueprint>),
 }
 
 /// Why a plugin wasn't loaded: one sentence for the operator.
@@ -120,6 +123,11 @@ fn interface(kind: Kind) -> &'static str {
         Kind::Authenticator => "authentication",
         Kind::RoutingPolicy => "routing",
     }
+}
+
+/// The same with the contract's name and version, as a component exports it.
+pub(super) fn interface_name(kind: Kind) -> String {
+    format!("{CONTRACT}/{}@{VERSION}", interface(kind))
 }
 
 // === impl Plugin ===
@@ -176,17 +184,24 @@ impl Plugin {
         key_sets: &KeySets,
     ) -> Result<Self, LoadError> {
         check_exports(engine, &runnable, spec.kind)?;
-        check_imports(engine, &runnable, &spec.grants)?;
+        let with_wasi = check_imports(engine, &runnable, &spec.grants)?;
+        let name = Arc::new(PluginName { name: spec.name.clone(), digest: sha256[..12].to_owned() });
+        let key = engine.fresh_key();
+        let pre = if with_wasi.is_empty() {
+            Pre::link(engine, &runnable, spec.kind)
+        } else {
+            Pre::link_with_wasi(engine, &runnable, &spec, &name, key, with_wasi)
+        };
         let plugin = Self {
-            name: Arc::new(PluginName { name: spec.name.clone(), digest: sha256[..12].to_owned() }),
-            pre: Pre::link(engine, &runnable, spec.kind).map_err(LoadError::Link)?,
+            name,
+            pre: pre.map_err(LoadError::Link)?,
             runnable,
             isolated: AtomicBool::new(false),
             spec,
             sha256,
             component_bytes,
             counts: super::Counts::default(),
-            key: engine.fresh_key(),
+            key,
             verifications: OnceLock::new(),
             declaration: OnceLock::new(),
         };
@@ -195,8 +210,10 @@ impl Plugin {
     }
 
     fn configure_first(&self, engine: &Engine, key_sets: &KeySets) -> Result<(), LoadError> {
-        let mut instance = Instance::instantiate(engine, self, Timestamp::now())?;
-        let declaration = instance.configure(self)?;
+        let declaration = match &self.pre {
+            Pre::Wasi(blueprint) => engine.wasi_threads.configure(blueprint)?,
+            _ => Instance::instantiate(engine, self, Timestamp::now())?.configure(self)?,
+        };
         let mut bound = Vec::new();
         for (name, requirements) in &declaration.verifications {
             let granted = self.spec.grants.key_sets.contains(name);
@@ -210,9 +227,24 @@ impl Plugin {
         if declaration.may_read_session && !self.spec.grants.may_read_session {
             return Err(LoadError::Declaration("the fact may-read-session, which the manifest doesn't grant".into()));
         }
-        let _ = self.verifications.set(bound.into());
+        let bound: Arc<[Verification]> = bound.into();
+        if let Pre::Wasi(blueprint) = &self.pre {
+            let admitted = wasi::Admitted { verifications: Arc::clone(&bound), declaration: declaration.clone() };
+            let _ = blueprint.admitted.set(admitted);
+            // No worker has instances of its own of these.
+            engine.wasi_threads.prepare(blueprint)?;
+        }
+        let _ = self.verifications.set(bound);
         let _ = self.declaration.set(declaration);
         Ok(())
+    }
+
+    /// What it imports of WASI. Where that's anything, it runs on threads for such plugins, not on those of requests.
+    pub fn wasi_imports(&self) -> &[String] {
+        match &self.pre {
+            Pre::Wasi(blueprint) => &blueprint.imports,
+            _ => &[],
+        }
     }
 
     /// What it declared. Empty only before the first configuration, when nobody else has the plugin yet.
@@ -297,6 +329,28 @@ impl Pre {
         };
         link().map_err(|error| format!("{error:#}"))
     }
+
+    fn link_with_wasi(
+        engine: &Engine,
+        component: &Component,
+        spec: &PluginSpec,
+        name: &Arc<PluginName>,
+        key: u64,
+        imports: Vec<String>,
+    ) -> Result<Self, String> {
+        let pre = engine.with_wasi.link(component, spec.kind).map_err(|error| format!("{error:#}"))?;
+        Ok(Self::Wasi(Arc::new(wasi::Blueprint {
+            name: Arc::clone(name),
+            key,
+            kind: spec.kind,
+            config: spec.config.clone(),
+            memory_bytes: spec.memory_bytes,
+            imports,
+            pre,
+            admitted: OnceLock::new(),
+            calls: AtomicUsize::new(0),
+        })))
+    }
 }
 
 /// The preamble of a component (component model binary format): magic, version 13, layer 1.
@@ -319,8 +373,7 @@ fn check_format(component: &[u8]) -> Result<(), LoadError> {
 
 fn check_exports(engine: &Engine, component: &Component, kind: Kind) -> Result<(), LoadError> {
     let exports: Vec<String> = component.component_type().exports(engine.wasm()).map(|(name, _)| name.to_owned()).collect();
-    let wanted = format!("{CONTRACT}/{}@{VERSION}", interface(kind));
-    if exports.contains(&wanted) {
+    if exports.contains(&interface_name(kind)) {
         return Ok(());
     }
     let ours = exports.iter().find_map(|name| name.strip_prefix(&format!("{CONTRACT}/{}@", interface(kind))));
@@ -333,8 +386,18 @@ fn check_exports(engine: &Engine, component: &Component, kind: Kind) -> Result<(
     })
 }
 
-fn check_imports(engine: &Engine, component: &Component, grants: &Grants) -> Result<(), LoadError> {
+/// Answers what it imports of WASI.
+fn check_imports(engine: &Engine, component: &Component, grants: &Grants) -> Result<Vec<String>, LoadError> {
+    let mut with_wasi = Vec::new();
     for import in host_calls::imports(component, engine.wasm()) {
+        match wasi::judge(&import) {
+            Some(Ok(())) => {
+                with_wasi.push(import);
+                continue;
+            }
+            Some(Err(why)) => return Err(LoadError::Ungranted { import, why }),
+            None => {}
+        }
         let Some((interface, version)) = import.strip_prefix(CONTRACT).and_then(|rest| rest.split_once('@')) else {
             return Err(LoadError::Ungranted { import, why: "isn't part of the contract" });
         };
@@ -350,5 +413,5 @@ fn check_imports(engine: &Engine, component: &Component, grants: &Grants) -> Res
             _ => return Err(LoadError::Ungranted { import, why: "isn't part of the contract" }),
         }
     }
-    Ok(())
+    Ok(with_wasi)
 }

@@ -11,9 +11,12 @@ use super::{
     cache::{DecisionCache, Entry},
     engine::Engine,
     fault::Fault,
+    host_calls::CallState,
     instance::{Budget, Instance},
-    loaded::Plugin,
+    loaded::{Plugin, Pre},
+    question::Ask,
     set::PluginSet,
+    wasi::{self, Instances},
 };
 use crate::domain::Timestamp;
 
@@ -55,29 +58,35 @@ impl Worker {
     }
 
     /// Instantiates and configures a set's plugins of the given kinds before the set is used, and lets go of instances whose
-    /// set is gone.
+    /// set is gone. Those with WASI have had theirs, on their own threads, since they were loaded.
     ///
     /// # Errors
     /// The first plugin that can't be instantiated here, or declares something else than at admission.
     pub fn prepare(&self, set: &PluginSet, kinds: &[Kind]) -> Result<(), Fault> {
         self.slots.borrow_mut().retain(|_, slot| slot.plugin.strong_count() > 0);
         self.cache.borrow_mut().forget_all_but(|plugin| self.slots.borrow().contains_key(&plugin));
-        for plugin in set.plugins().filter(|plugin| kinds.contains(&plugin.spec.kind)) {
+        let here = |plugin: &&Arc<Plugin>| kinds.contains(&plugin.spec.kind) && !matches!(plugin.pre, Pre::Wasi(_));
+        for plugin in set.plugins().filter(here) {
             self.replenish(plugin)?;
         }
         Ok(())
     }
 
-    /// Runs one call on an instance. The budget counts from here. Some calls are made again on a fresh instance: a plugin whose
-    /// answers then differ keeps state, and gets a fresh instance for each call from then on.
-    pub(super) fn call<T: PartialEq>(
+    /// Asks a plugin; `read` makes of the answer, and of what the host saw in the call, what is wanted. A plugin without WASI has
+    /// answered by the first poll; one with WASI is waited for, and this thread does other things meanwhile.
+    ///
+    /// Some calls are made again on a fresh instance: a plugin whose answers then differ keeps state, and gets a fresh instance for
+    /// each call from then on. So whatever a call needs is made anew each time.
+    pub(super) async fn ask<Q: Ask, T: PartialEq>(
         &self,
         plugin: &Arc<Plugin>,
-        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
+        question: &Q,
+        state: impl Fn() -> CallState,
+        read: impl Fn(Result<Q::Answer, Fault>, &mut CallState) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let budget = Budget::new(plugin.spec.call_budget_ms);
-        let outcome =
-            if plugin.is_isolated() { self.call_fresh(plugin, budget, &run) } else { self.call_kept(plugin, budget, &run) };
+        let instances = if plugin.is_isolated() { Instances::Fresh } else { Instances::Kept };
+        let outcome = self.ask_once(plugin, question, state(), &read, budget, instances).await;
         if !self.counts {
             return outcome;
         }
@@ -87,16 +96,55 @@ impl Worker {
             && !plugin.is_isolated()
             && plugin.counts.calls().is_multiple_of(self.engine.limits.recheck_one_in)
         {
-            return self.recheck(plugin, outcome, &run);
+            return self.recheck(plugin, outcome, question, state, read).await;
         }
         outcome
+    }
+
+    /// The same on a thread that has nothing else to do: where the plugin has WASI, it sleeps until the answer is there.
+    pub(super) fn ask_blocking<Q: Ask, T: PartialEq>(
+        &self,
+        plugin: &Arc<Plugin>,
+        question: &Q,
+        state: impl Fn() -> CallState,
+        read: impl Fn(Result<Q::Answer, Fault>, &mut CallState) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        wasi::wait(self.ask(plugin, question, state, read))
+    }
+
+    async fn ask_once<Q: Ask, T>(
+        &self,
+        plugin: &Arc<Plugin>,
+        question: &Q,
+        state: CallState,
+        read: impl Fn(Result<Q::Answer, Fault>, &mut CallState) -> Result<T, Fault>,
+        budget: Budget,
+        instances: Instances,
+    ) -> Result<T, Fault> {
+        if let Pre::Wasi(blueprint) = &plugin.pre {
+            let asked = self.engine.wasi_threads.ask(blueprint, question.clone().into(), state, budget, instances);
+            let (answer, mut state) = Box::pin(asked).await;
+            let read = read(answer.and_then(|answer| blueprint.expect::<Q>(answer)), &mut state);
+            if instances == Instances::Kept && read.as_ref().is_err_and(|fault| !fault.kind.spares_the_instance()) {
+                // Which of them answered isn't known here any more.
+                self.engine.wasi_threads.replace(blueprint);
+            }
+            return read;
+        }
+        let run = |instance: &mut Instance| {
+            let answer = question.ask(instance, state, budget);
+            read(answer, instance.call_state())
+        };
+        match instances {
+            Instances::Kept => self.call_kept(plugin, run),
+            Instances::Fresh => run(&mut Instance::ready(&self.engine, plugin, Timestamp::now())?),
+        }
     }
 
     fn call_kept<T>(
         &self,
         plugin: &Arc<Plugin>,
-        budget: Budget,
-        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
+        run: impl FnOnce(&mut Instance) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let ready = self.slots.borrow_mut().get_mut(&plugin.key).and_then(|slot| slot.ready.pop());
         let outcome = match ready {
@@ -104,7 +152,7 @@ impl Worker {
             None => Instance::ready(&self.engine, plugin, Timestamp::now()),
         };
         let outcome = outcome.and_then(|mut instance| {
-            let answer = run(&mut instance, budget);
+            let answer = run(&mut instance);
             let usable = answer.as_ref().err().is_none_or(|fault| fault.kind.spares_the_instance());
             if usable && !instance.is_worn_out() {
                 self.give_back(plugin, instance);
@@ -120,27 +168,23 @@ impl Worker {
         outcome
     }
 
-    fn call_fresh<T>(
-        &self,
-        plugin: &Arc<Plugin>,
-        budget: Budget,
-        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        run(&mut Instance::ready(&self.engine, plugin, Timestamp::now())?, budget)
-    }
-
     /// The same call on fresh instances. Only when two of these agree with each other against the kept one is it state: keys may
     /// have changed in between.
-    fn recheck<T: PartialEq>(
+    async fn recheck<Q: Ask, T: PartialEq>(
         &self,
         plugin: &Arc<Plugin>,
         kept: Result<T, Fault>,
-        run: impl Fn(&mut Instance, Budget) -> Result<T, Fault>,
+        question: &Q,
+        state: impl Fn() -> CallState,
+        read: impl Fn(Result<Q::Answer, Fault>, &mut CallState) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         plugin.counts.recheck();
-        let again = || self.call_fresh(plugin, Budget::new(plugin.spec.call_budget_ms), &run);
-        let (Ok(answer), fresh) = (&kept, again()) else { return kept };
-        if fresh.as_ref().is_ok_and(|fresh| fresh == answer) || fresh.as_ref().ok() != again().as_ref().ok() {
+        let again = async || {
+            let budget = Budget::new(plugin.spec.call_budget_ms);
+            self.ask_once(plugin, question, state(), &read, budget, Instances::Fresh).await
+        };
+        let (Ok(answer), fresh) = (&kept, again().await) else { return kept };
+        if fresh.as_ref().is_ok_and(|fresh| fresh == answer) || fresh.as_ref().ok() != again().await.as_ref().ok() {
             return kept;
         }
         plugin.isolate();

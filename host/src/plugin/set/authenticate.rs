@@ -127,16 +127,16 @@ impl PluginSet {
             now: now.0,
         };
         let seen = RefCell::default();
-        let decided = worker.call(plugin, |instance, budget| {
-            let state = CallState { introspections: introspections.clone(), ..CallState::at(now) };
-            let answer = instance.authenticate(&request, state, budget);
-            let call = std::mem::replace(instance.call_state(), CallState::at(now));
+        let state = || CallState { introspections: introspections.clone(), ..CallState::at(now) };
+        let decided = worker.ask(plugin, &request, state, |answer, call| {
+            let call = std::mem::replace(call, CallState::at(now));
             *seen.borrow_mut() = self.context.recorder.evidence(&plugin.verifications(), &call);
             let authorization_is_ours = is_ours(plugin, &gathered, &call);
             let (decision, end) = parse(answer?, call.looks, now, &self.context.hosts)
                 .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))?;
             Ok((decision, end, authorization_is_ours))
         });
+        let decided = decided.await;
         tokens.extend(seen.into_inner());
         let (decision, end, authorization_is_ours) = decided?;
         plugin.counts.decided(word(&decision));

@@ -12,6 +12,7 @@ use crate::{
         fault::FaultKind,
         host_calls::{self, CallState},
         inputs::Gathered,
+        question::Ask,
     },
 };
 
@@ -81,9 +82,8 @@ impl PluginSet {
                 session: attributes(plugin, inputs),
                 now: now.0,
             };
-            let decision = run_again(worker, plugin, inputs, |instance, call, budget| {
-                let answer = instance.authenticate(&request, call, budget);
-                let looks = std::mem::take(&mut instance.call_state().looks);
+            let decision = run_again(worker, plugin, inputs, &request, |answer, call| {
+                let looks = std::mem::take(&mut call.looks);
                 let parsed = authenticate::parse(answer?, looks, now, &self.context.hosts);
                 parsed.map(|(decision, _)| decision).map_err(|error| broken(plugin, error))
             })?;
@@ -120,9 +120,8 @@ impl PluginSet {
                 may_read_session,
                 now: now.0,
             };
-            let decision = run_again(worker, plugin, inputs, |instance, call, budget| {
-                let answer = instance.route(&request, call, budget)?;
-                convert::routing(answer, now, &self.context.hosts)
+            let decision = run_again(worker, plugin, inputs, &request, |answer, _| {
+                convert::routing(answer?, now, &self.context.hosts)
                     .map(|(decision, _)| decision)
                     .map_err(|error| broken(plugin, error))
             });
@@ -144,9 +143,8 @@ impl PluginSet {
         let mut kept = Keeping::nothing_yet();
         for plugin in &self.filters {
             let candidate = discovery::Candidate { attributes: attributes(plugin, inputs), now: inputs.now_ms.0 };
-            let verdict = run_again(worker, plugin, inputs, |instance, call, budget| {
-                let answer = instance.filter(&candidate, call, budget)?;
-                convert::verdict(answer).map_err(|error| broken(plugin, error))
+            let verdict = run_again(worker, plugin, inputs, &candidate, |answer, _| {
+                convert::verdict(answer?).map_err(|error| broken(plugin, error))
             })?;
             match verdict {
                 Verdict::Keep(next) => kept.absorb(next),
@@ -158,19 +156,22 @@ impl PluginSet {
 }
 
 /// One call with the host's recorded answers.
-fn run_again<T: PartialEq>(
+fn run_again<Q: Ask, T: PartialEq>(
     worker: &Worker,
     plugin: &Arc<Plugin>,
     inputs: &Recorded,
-    run: impl Fn(&mut super::super::instance::Instance, CallState, super::super::instance::Budget) -> Result<T, Fault>,
+    question: &Q,
+    read: impl Fn(Result<Q::Answer, Fault>, &mut CallState) -> Result<T, Fault>,
 ) -> Result<T, Stop> {
     let missing = RefCell::new(None);
-    let answer = worker.call(plugin, |instance, budget| {
+    let state = || {
         let recorded =
             host_calls::Recorded { tokens: inputs.tokens.clone(), is_everything: inputs.known.is_everything(), missing: None };
-        let answer = run(instance, CallState { recorded: Some(recorded), ..CallState::at(inputs.now_ms) }, budget);
-        *missing.borrow_mut() = instance.call_state().recorded.take().and_then(|recorded| recorded.missing);
-        answer
+        CallState { recorded: Some(recorded), ..CallState::at(inputs.now_ms) }
+    };
+    let answer = worker.ask_blocking(plugin, question, state, |answer, call| {
+        *missing.borrow_mut() = call.recorded.take().and_then(|recorded| recorded.missing);
+        read(answer, call)
     });
     match (missing.into_inner(), answer) {
         (Some(missing), _) => Err(Stop::NotRecorded(missing)),
