@@ -1,6 +1,7 @@
 //! The command line. Called by the program alone; knows the configuration, and of the gateway only how it's started.
 
 mod check;
+mod plugin;
 mod probe;
 mod run;
 
@@ -50,6 +51,9 @@ enum Command {
     /// Work with configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write and build plugins.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         }
         Command::Probe { url } => probe::probe(&url),
         Command::Config(ConfigCommand::Check { source }) => check::check(source.config.as_deref()),
+        Command::Plugin(command) => plugin::run(command),
     }
 }
 
