@@ -30,6 +30,8 @@ pub struct HostState {
     plugin: Arc<PluginName>,
     verifications: Arc<[Verification]>,
     memory_limit: usize,
+    /// Of all of the component's memories.
+    memory_bytes: usize,
     pub call: CallState,
 }
 
@@ -76,7 +78,7 @@ pub struct OverMemory {
 
 impl HostState {
     pub fn new(plugin: Arc<PluginName>, verifications: Arc<[Verification]>, memory_limit: usize) -> Self {
-        Self { plugin, verifications, memory_limit, call: CallState::at(Timestamp(0)) }
+        Self { plugin, verifications, memory_limit, memory_bytes: 0, call: CallState::at(Timestamp(0)) }
     }
 
     fn verify_token(&self, verification: &Verification, token: &str) -> Result<Verified, Refusal> {
@@ -213,10 +215,12 @@ fn claim_value(value: serde_json::Value) -> jwt::ClaimValue {
 }
 
 impl ResourceLimiter for HostState {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.memory_limit {
-            return Err(OverMemory { wanted: desired, limit: self.memory_limit }.into());
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.memory_bytes + desired.saturating_sub(current);
+        if wanted > self.memory_limit {
+            return Err(OverMemory { wanted, limit: self.memory_limit }.into());
         }
+        self.memory_bytes = wanted;
         Ok(true)
     }
 
