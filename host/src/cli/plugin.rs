@@ -1,6 +1,7 @@
 //! `plugin`: what somebody needs who writes plugins.
 
 mod build;
+mod files;
 mod new;
 
 use std::process::ExitCode;

@@ -21,6 +21,8 @@ pub const MOST_PLUGINS: usize = 16;
 /// Sets alive at a time at most: the one that serves, the one that is being admitted, one that is still draining.
 const LIVE_SETS: usize = 3;
 const WASM_STACK_BYTES: usize = 512 * 1024;
+/// Rust's components have one; those of other languages have small ones beside it, of the adapters that their tools link in.
+const MEMORIES: u32 = 4;
 /// What a guest may hand to the host in one call, in bytes: the host allocates it before it can judge it.
 const CALL_OUTPUT_BYTES: usize = 256 * 1024;
 
@@ -111,12 +113,12 @@ fn pool(limits: &config::Plugins, workers: usize) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 4)
-        .total_memories(instances)
+        .total_memories(instances * 2)
         .total_tables(instances * 2)
         .total_stacks(stacks)
         .max_memory_size(limits.memory_mib << 20)
-        .max_memories_per_component(1)
-        .max_core_instances_per_component(16)
+        .max_memories_per_component(MEMORIES)
+        .max_core_instances_per_component(64)
         .max_tables_per_component(8)
         .table_elements(20_000)
         // Reuse without a system call: the pages that a default plugin touches stay.

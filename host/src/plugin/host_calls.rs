@@ -34,6 +34,8 @@ pub struct HostState {
     plugin: Arc<PluginName>,
     verifications: Arc<[Verification]>,
     memory_limit: usize,
+    /// Of all of the component's memories.
+    memory_bytes: usize,
     pub call: CallState,
 }
 
@@ -92,7 +94,7 @@ pub struct OverMemory {
 
 impl HostState {
     pub fn new(plugin: Arc<PluginName>, verifications: Arc<[Verification]>, memory_limit: usize) -> Self {
-        Self { plugin, verifications, memory_limit, call: CallState::at(Timestamp(0)) }
+        Self { plugin, verifications, memory_limit, memory_bytes: 0, call: CallState::at(Timestamp(0)) }
     }
 
     /// Writes a line for the operator, unless the call has written its share.
@@ -283,10 +285,12 @@ fn claim_value(value: serde_json::Value) -> jwt::ClaimValue {
 }
 
 impl ResourceLimiter for HostState {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.memory_limit {
-            return Err(OverMemory { wanted: desired, limit: self.memory_limit }.into());
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.memory_bytes + desired.saturating_sub(current);
+        if wanted > self.memory_limit {
+            return Err(OverMemory { wanted, limit: self.memory_limit }.into());
         }
+        self.memory_bytes = wanted;
         Ok(true)
     }
 

@@ -48,6 +48,11 @@ impl BuildScript {
         Ok(Self { checkout, out, compiler })
     }
 
+    /// The checkout that the package stands in.
+    pub fn checkout(&self) -> &Path {
+        &self.checkout
+    }
+
     /// Where the script's own output goes.
     pub fn out(&self) -> &Path {
         &self.out

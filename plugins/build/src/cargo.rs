@@ -25,11 +25,48 @@ const STACK: &str = "-Clink-arg=-zstack-size=131072";
 /// The linker leaves five bytes for each number that it fills in, however small: a twelfth of a module is padding otherwise.
 const COMPACT: &str = "-Clink-arg=--compress-relocations";
 
+/// What cargo knows of a guest before it's built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    pub name: String,
+    /// Where cargo puts what it makes of this workspace.
+    pub target_directory: PathBuf,
+}
+
+/// Asks cargo about a guest crate.
+///
+/// # Errors
+/// Where there's no cargo, or nothing that it can read.
+pub fn package(manifest: &Path) -> Result<Package, Error> {
+    let mut command = cargo();
+    command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().map_err(|source| start(&command, source))?;
+    if !output.status.success() {
+        return Err(Error::Cargo { manifest: manifest.to_owned() });
+    }
+    package_of(&output.stdout, manifest).ok_or_else(|| Error::NoPackage { manifest: manifest.to_owned() })
+}
+
+fn package_of(metadata: &[u8], manifest: &Path) -> Option<Package> {
+    let manifest = std::fs::canonicalize(manifest).ok()?;
+    let metadata: serde_json::Value = serde_json::from_slice(metadata).ok()?;
+    let own = |package: &&serde_json::Value| package["manifest_path"].as_str().map(Path::new) == Some(&manifest);
+    let name = metadata["packages"].as_array()?.iter().find(own)?["name"].as_str()?.to_owned();
+    Some(Package { name, target_directory: metadata["target_directory"].as_str()?.into() })
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn start(command: &Command, source: std::io::Error) -> Error {
+    Error::Start { program: command.get_program().to_string_lossy().into_owned(), source }
+}
+
 /// Builds the guest's core module and returns its path.
 pub fn build_module(compiler: &Compiler, guest: &Guest<'_>) -> Result<PathBuf, Error> {
     let mut command = command(compiler, guest);
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|source| Error::Start { program, source })?;
+    let output = command.output().map_err(|source| start(&command, source))?;
     if !output.status.success() {
         return Err(Error::Cargo { manifest: guest.manifest.to_owned() });
     }
@@ -37,7 +74,7 @@ pub fn build_module(compiler: &Compiler, guest: &Guest<'_>) -> Result<PathBuf, E
 }
 
 fn command(compiler: &Compiler, guest: &Guest<'_>) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo();
     for (name, _) in std::env::vars_os().filter(|(name, _)| belongs_to_outer_cargo(name)) {
         command.env_remove(name);
     }
@@ -141,5 +178,20 @@ mod tests {
         );
         assert_eq!(module_of(messages.as_bytes(), &manifest), Some(PathBuf::from("/x/renamed.wasm")));
         assert_eq!(module_of(b"", &manifest), None);
+    }
+
+    #[test]
+    fn the_package_is_the_one_of_the_manifest_not_of_its_workspace() {
+        let directory = tempfile::tempdir().unwrap();
+        let manifest = directory.path().join("Cargo.toml");
+        std::fs::write(&manifest, "").unwrap();
+        let path = std::fs::canonicalize(&manifest).unwrap();
+        let metadata = format!(
+            "{{\"packages\":[{{\"name\":\"other\",\"manifest_path\":\"/other/Cargo.toml\"}},\
+             {{\"name\":\"own\",\"manifest_path\":{path:?}}}],\"target_directory\":\"/built\"}}"
+        );
+        let expected = Package { name: "own".into(), target_directory: "/built".into() };
+        assert_eq!(package_of(metadata.as_bytes(), &manifest), Some(expected));
+        assert_eq!(package_of(b"{}", &manifest), None);
     }
 }

@@ -25,6 +25,22 @@ impl Compiler {
         let rustc = candidates.into_iter().flatten().find(|rustc| has_target(rustc)).ok_or(Error::NoWasmTarget)?;
         Ok(Self { rustc })
     }
+
+    /// The same without a checkout: the private directory is what `WICKETGATE_WASM_TOOLCHAIN` names, or else the one that
+    /// `plugins/toolchain` of any checkout has kept for further ones.
+    ///
+    /// # Errors
+    /// As for [`find`](Self::find).
+    pub fn find_installed() -> Result<Self, Error> {
+        let named = std::env::var_os("WICKETGATE_WASM_TOOLCHAIN").map(PathBuf::from);
+        Self::find(named.or_else(kept).as_deref())
+    }
+}
+
+fn kept() -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?;
+    Some(cache.join("wicketgate").join(format!("wasm-toolchain-{}", std::env::consts::ARCH)))
 }
 
 /// `rustc` knows the target's name in any case; what may be missing is its standard library.

@@ -10,6 +10,7 @@ mod compiler;
 use std::path::{Path, PathBuf};
 
 pub use build_script::BuildScript;
+pub use cargo::{Package, package};
 pub use compiler::Compiler;
 
 /// The target that plugins are built for. It has no WASI: a plugin can import nothing but its world.
@@ -48,6 +49,8 @@ pub enum Error {
     /// Cargo itself has said why, on standard error.
     #[error("cargo did not build {manifest}")]
     Cargo { manifest: PathBuf },
+    #[error("{manifest} isn't of one package with a library: a plugin is a crate with `crate-type = [\"cdylib\", \"rlib\"]`")]
+    NoPackage { manifest: PathBuf },
     #[error("{manifest} gave no .wasm file")]
     NoModule { manifest: PathBuf },
     #[error("cannot read {path}: {source}")]

@@ -1,15 +1,33 @@
-//! `plugin build`: from a project to a component, by the tools of the project's language.
+//! `plugin build`: from a project to a component, by the tools of the project's language. Where one is missing, a sentence says
+//! which, and how to get it.
 
-use std::{path::PathBuf, process::ExitCode};
+mod javascript;
+mod project;
+mod python;
+mod report;
+mod rust;
+mod steps;
+mod world;
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 
+use self::{
+    project::{Language, Project},
+    report::Report,
+    steps::Steps,
+};
 use crate::cli::run::finish;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Build {
     /// The project.
-    #[arg(default_value = ".")]
+    #[arg(default_value = ".", value_name = "DIR")]
     directory: PathBuf,
     /// The file to write [default: what plugins.yaml of the project names].
     #[arg(long, value_name = "FILE")]
@@ -23,6 +41,31 @@ pub(in crate::cli) struct Build {
 
 impl Build {
     pub(super) fn run(self) -> ExitCode {
-        finish(Err(format!("can't build yet: {} {:?} {}", self.directory.display(), self.out, self.json).into()))
+        finish(self.build())
     }
+
+    fn build(self) -> Result<(), Box<dyn Error>> {
+        let project = Project::read(&self.directory)?;
+        let out = self.out.unwrap_or_else(|| project.directory.join(&project.file));
+        let steps = Steps::begin(self.json);
+        let component = match project.language {
+            Language::Rust => rust::component(&project, &steps)?,
+            Language::JavaScript => javascript::component(&project, &steps)?,
+            Language::Python => python::component(&project, &steps)?,
+        };
+        write_whole(&out, &component)?;
+        let report = Report::of(&out, project.language, &component, &steps)?;
+        steps.end();
+        report.print(self.json)?;
+        Ok(())
+    }
+}
+
+/// Under a hidden name first: a gateway that watches the directory never reads half a component.
+fn write_whole(out: &Path, component: &[u8]) -> Result<(), String> {
+    let in_words = |error: std::io::Error| format!("{}: {error}", out.display());
+    let name = out.file_name().ok_or_else(|| format!("{}: expected the name of a file", out.display()))?;
+    let hidden = out.with_file_name(format!(".{}.new", name.to_string_lossy()));
+    std::fs::write(&hidden, component).map_err(in_words)?;
+    std::fs::rename(&hidden, out).map_err(in_words)
 }
