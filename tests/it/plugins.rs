@@ -10,5 +10,6 @@ mod saved;
 mod soak;
 mod swaps;
 mod taken_back;
+mod wasi;
 
 pub(crate) use wicketgate_tests::components::HOSTILE;

@@ -27,6 +27,8 @@ const INSTANCES: usize = 2;
 pub struct Worker {
     engine: Arc<Engine>,
     slots: RefCell<HashMap<u64, Slot>>,
+    /// Plugins with WASI that were asked, where that must be known.
+    elsewhere: RefCell<HashMap<u64, Weak<wasi::Blueprint>>>,
     cache: RefCell<DecisionCache>,
     /// The buffer in which cache keys are built.
     key: RefCell<Vec<u8>>,
@@ -44,7 +46,8 @@ struct Slot {
 impl Worker {
     pub fn new(engine: Arc<Engine>) -> Self {
         let cache = DecisionCache::new(&engine.limits.cache);
-        Self { engine, slots: RefCell::default(), cache: RefCell::new(cache), key: RefCell::default(), counts: true }
+        let (slots, elsewhere) = (RefCell::default(), RefCell::default());
+        Self { engine, slots, elsewhere, cache: RefCell::new(cache), key: RefCell::default(), counts: true }
     }
 
     /// One on which decisions are run again, which plugins' counts don't show.
@@ -55,6 +58,11 @@ impl Worker {
     /// Lets go of all instances: the next call of each plugin is the first of a fresh one.
     pub fn forget_instances(&self) {
         self.slots.borrow_mut().clear();
+        for (_, blueprint) in self.elsewhere.borrow_mut().drain() {
+            if let Some(blueprint) = blueprint.upgrade() {
+                self.engine.wasi_threads.replace(&blueprint);
+            }
+        }
     }
 
     /// Instantiates and configures a set's plugins of the given kinds before the set is used, and lets go of instances whose
@@ -122,6 +130,9 @@ impl Worker {
         instances: Instances,
     ) -> Result<T, Fault> {
         if let Pre::Wasi(blueprint) = &plugin.pre {
+            if !self.counts {
+                self.elsewhere.borrow_mut().insert(plugin.key, Arc::downgrade(blueprint));
+            }
             let asked = self.engine.wasi_threads.ask(blueprint, question.clone().into(), state, budget, instances);
             let (answer, mut state) = Box::pin(asked).await;
             let read = read(answer.and_then(|answer| blueprint.expect::<Q>(answer)), &mut state);

@@ -68,6 +68,7 @@ fn describe(plugin: &Plugin) -> Value {
             "key_sets": plugin.spec.grants.key_sets,
             "may_read_session": plugin.spec.grants.may_read_session,
         },
+        "wasi": plugin.wasi_imports(),
         "reads": plugin.declaration().inputs.describe(),
         "call_budget_ms": plugin.spec.call_budget_ms,
         "memory_bytes": plugin.spec.memory_bytes,

@@ -68,7 +68,10 @@ async fn load(engine: &Engine, component: &[u8], spec: PluginSpec) -> Result<Plu
 }
 
 async fn bench_with(spec: PluginSpec) -> Bench {
-    let engine = Arc::new(Engine::new(&config::Plugins::default(), 1).unwrap());
+    bench_on(Arc::new(Engine::new(&config::Plugins::default(), 1).unwrap()), spec).await
+}
+
+async fn bench_on(engine: Arc<Engine>, spec: PluginSpec) -> Bench {
     let plugin = Arc::new(load(&engine, &COMPONENT, spec).await.unwrap());
     Bench { worker: Worker::new(Arc::clone(&engine)), plugin, engine }
 }
@@ -105,7 +108,7 @@ fn said(decision: routing::Decision) -> String {
 
 impl Bench {
     async fn ask(&self, wish: &str) -> Result<String, Fault> {
-        self.worker.ask(&self.plugin, request(wish), CallState::at(NOW), |answer, _| Ok(said(answer))).await
+        self.worker.ask(&self.plugin, &request(wish), || CallState::at(NOW), |answer, _| answer.map(said)).await
     }
 
     async fn fault(&self, wish: &str) -> Fault {
@@ -116,7 +119,7 @@ impl Bench {
         let Pre::Wasi(blueprint) = &self.plugin.pre else { panic!("no WASI in it") };
         let (question, budget) = (request(wish).into(), Budget::new(BUDGET_MS));
         let asked = self.engine.wasi_threads.ask(blueprint, question, CallState::at(NOW), budget, Instances::Fresh);
-        let Ok((Answer::Routing(decision), _)) = asked.await else { panic!("no decision") };
+        let (Ok(Answer::Routing(decision)), _) = asked.await else { panic!("no decision") };
         said(decision)
     }
 }
@@ -190,25 +193,50 @@ async fn waiting_for_a_turn_has_an_end_and_so_has_the_queue() {
 
 #[tokio::test]
 async fn a_thread_without_a_runtime_can_wait_for_an_answer_too() {
-    let bench = bench().await;
-    let ask = |wish: &str| bench.worker.ask_blocking(&bench.plugin, request(wish), CallState::at(NOW), |answer, _| Ok(said(answer)));
-    let awaited = bench.ask("look").await.unwrap();
-    assert_eq!(ask("look").unwrap(), awaited);
-    assert_eq!(ask("sleep").unwrap_err().kind, FaultKind::Deadline);
-    std::thread::scope(|scope| {
-        let first = bench.worker.ask_blocking(&bench.plugin, request("nap"), CallState::at(NOW), |answer, _| Ok(said(answer)));
-        assert_eq!(first.unwrap(), "1500000 1500000");
-        let _ = scope;
-    });
+    let Bench { engine, plugin, .. } = bench().await;
+    let ask = move || {
+        let worker = Worker::for_replay(engine);
+        ["look", "sleep", "nap"].map(|wish| {
+            worker.ask_blocking(&plugin, &request(wish), || CallState::at(NOW), |answer, _| answer.map(said)).map_err(|fault| fault.kind)
+        })
+    };
+    let again = ask.clone();
+    let inside = ask();
+    assert!(inside[0].as_ref().is_ok_and(|said| said.starts_with(&format!("now={}", NOW.0))), "{inside:?}");
+    assert_eq!(inside[1..], [Err(FaultKind::Deadline), Ok("1500000 1500000".to_owned())]);
+    assert_eq!(std::thread::spawn(again).join().unwrap(), inside);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_none_costs_the_instances_and_not_the_next_call() {
     let bench = bench().await;
-    let wrong = |plugin: &Plugin| Fault { plugin: Arc::clone(&plugin.name), kind: FaultKind::Output, message: "wrong".into() };
-    let asked = bench.worker.ask(&bench.plugin, request("look"), CallState::at(NOW), |_, _| Err::<(), _>(wrong(&bench.plugin)));
+    let wrong = |_, _: &mut CallState| Err::<(), _>(Fault::new(&bench.plugin.name, FaultKind::Output, "wrong"));
+    let question = request("count");
+    let asked = bench.worker.ask(&bench.plugin, &question, || CallState::at(NOW), wrong);
     assert_eq!(asked.await.unwrap_err().kind, FaultKind::Output);
-    assert_eq!(bench.ask("print").await.unwrap(), "done");
+    assert_eq!(bench.ask("count").await.unwrap(), "1", "an instance that was asked before");
+}
+
+#[tokio::test]
+async fn whoever_forgets_instances_gets_fresh_ones() {
+    let bench = bench().await;
+    let worker = Worker::for_replay(Arc::clone(&bench.engine));
+    let ask = || worker.ask_blocking(&bench.plugin, &request("count"), || CallState::at(NOW), |answer, _| answer.map(said)).unwrap();
+    assert_eq!([ask(), ask()], ["1", "2"]);
+    worker.forget_instances();
+    assert_eq!([ask(), ask()], ["1", "2"]);
+}
+
+#[tokio::test]
+async fn state_between_calls_is_found_and_ends() {
+    let limits = config::Plugins { recheck_one_in: 3, ..config::Plugins::default() };
+    let bench = bench_on(Arc::new(Engine::new(&limits, 1).unwrap()), spec("{}")).await;
+    let mut counts = Vec::new();
+    for _ in 0..6 {
+        counts.push(bench.ask("count").await.unwrap());
+    }
+    assert_eq!(counts, ["1", "2", "1", "1", "1", "1"]);
+    assert!(bench.plugin.is_isolated());
 }
 
 #[tokio::test]
