@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    panic::AssertUnwindSafe,
     rc::Rc,
     sync::{
         Arc, OnceLock, Weak,
@@ -13,10 +14,10 @@ use std::{
     },
 };
 
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, SemaphorePermit, mpsc, oneshot},
-    task::LocalSet,
     time::timeout_at,
 };
 
@@ -200,7 +201,7 @@ fn start(number: usize, engine: &wasmtime::Engine) -> Result<Lane, String> {
     let (jobs, wanted) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
     let engine = engine.clone();
-    let run = move || LocalSet::new().block_on(&runtime, Keeper { engine, slots: RefCell::default() }.work(wanted));
+    let run = move || runtime.block_on(Keeper { engine, slots: RefCell::default() }.work(wanted));
     std::thread::Builder::new().name(format!("wasi-{number}")).spawn(run).map_err(failed)?;
     Ok(Lane { jobs, calls: Arc::default() })
 }
@@ -233,15 +234,25 @@ impl Drop for Place {
 // === impl Keeper ===
 
 impl Keeper {
+    /// Takes what comes, and gives everybody a turn before the next look. (A runtime's own queue of tasks looks at what comes from
+    /// other threads after dozens of turns only.)
     async fn work(self, mut wanted: mpsc::UnboundedReceiver<Job>) {
-        let keeper = Rc::new(self);
-        while let Some(job) = wanted.recv().await {
-            tokio::task::spawn_local(Rc::clone(&keeper).take(job));
+        let mut running = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                job = wanted.recv() => match job {
+                    // Whoever waits for a call that panicked is told that it was given up.
+                    Some(job) => running.push(AssertUnwindSafe(self.take(job)).catch_unwind()),
+                    None => return,
+                },
+                Some(_) = running.next() => {}
+            }
         }
     }
 
     /// Who asked may have gone: then nobody is answered.
-    async fn take(self: Rc<Self>, job: Job) {
+    async fn take(&self, job: Job) {
         match job {
             Job::Configure { plugin, done } => {
                 let _ = done.send(self.configure(&plugin).await);
