@@ -20,13 +20,18 @@ export class Unavailable extends Error {
 export interface Config {
   has(key: string): boolean;
   /** Without a default, the key must be there. */
-  text<D = never>(key: string, fallback?: D): string | D;
+  text(key: string): string;
+  text<D>(key: string, fallback: D): string | D;
   /** A whole number. */
-  number<D = never>(key: string, fallback?: D, range?: { least?: number; most?: number }): number | D;
-  flag<D = never>(key: string, fallback?: D): boolean | D;
+  number(key: string, range?: { least?: number; most?: number }): number;
+  number<D>(key: string, range: { least?: number; most?: number } | undefined, fallback: D): number | D;
+  flag(key: string): boolean;
+  flag<D>(key: string, fallback: D): boolean | D;
   /** One of these. */
-  word<W extends string, D = never>(key: string, words: readonly W[], fallback?: D): W | D;
-  texts<D = never>(key: string, fallback?: D): string[] | D;
+  word<W extends string>(key: string, words: readonly W[]): W;
+  word<W extends string, D>(key: string, words: readonly W[], fallback: D): W | D;
+  texts(key: string): string[];
+  texts<D>(key: string, fallback: D): string[] | D;
   /** A mapping of its own; empty where it's absent. */
   section(key: string): Config;
   /** A list of mappings; empty where it's absent. */

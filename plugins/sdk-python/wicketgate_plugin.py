@@ -20,9 +20,14 @@ Whatever the class raises is the contract's `error`, never a trap. The same inpu
 between calls.
 """
 
+import builtins
 import importlib
+import importlib.machinery
+import io
 import json
+import os
 import random
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -723,7 +728,7 @@ def _refusal(verification, why):
     return Refused(word, getattr(why, "value", None))
 
 
-# === a plugin has no clock and no chance ===
+# === a plugin has no clock, no chance and no files ===
 
 _now = None
 
@@ -734,16 +739,51 @@ def _instant():
     return _now
 
 
-def _no_chance(*_arguments, **_options):
-    raise RuntimeError("random isn't there: a decision follows from its inputs alone")
+def _refusing(error, message):
+    def refuse(*_arguments, **_options):
+        raise error(message)
+
+    return refuse
+
+
+class _Lines(io.TextIOBase):
+    """What is printed: lines of the log where it's granted, and nothing otherwise."""
+
+    def __init__(self, level):
+        self._level, self._begun = level, ""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines if _host_log is not None else []:
+            getattr(log, self._level)(line)
+        return len(text)
+
+
+class _NoFiles:
+    """In place of the finder that looks for modules in files."""
+
+    @staticmethod
+    def find_spec(name, _path=None, _origin=None):
+        raise ImportError(f"{name}: import at the beginning of plugin.py; a component has no files once it's made", name=name)
 
 
 def _install():
-    """Python's own would trap in a component, or give the same numbers in each instance."""
+    """Python's own would end the instance, or answer the same numbers in each. What is written in C (`datetime.now`) still does."""
     time.time = lambda: _instant() / 1000
     time.time_ns = lambda: _instant() * 1_000_000
-    for name in ("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "getrandbits"):
-        setattr(random, name, _no_chance)
+    os.urandom = _refusing(OSError, "chance isn't there: a decision follows from its inputs alone")
+    for name in ("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "getrandbits", "randbytes"):
+        setattr(random, name, _refusing(RuntimeError, "random isn't there: a decision follows from its inputs alone"))
+
+
+def _close():
+    """When the component is made and configured there are no files any more; until then there are."""
+    sys.stdout, sys.stderr = _Lines("info"), _Lines("warn")
+    builtins.open = io.open = _refusing(OSError, "a plugin has no files: read them at the beginning of plugin.py")
+    sys.meta_path[:] = [it for it in sys.meta_path if it is not importlib.machinery.PathFinder] + [_NoFiles]
 
 
 if wit is not None:
@@ -759,6 +799,7 @@ def _exported(plugin_class, method, view, words, interface):
     state = {}
 
     def configure(text):
+        _close()
         config = Config.parse(text)
         plugin = plugin_class(config)
         config.finish()

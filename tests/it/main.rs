@@ -10,6 +10,7 @@ mod drain;
 mod http2;
 mod jupyter;
 mod kubernetes;
+mod languages;
 mod live;
 mod open;
 mod plugins;

@@ -1,5 +1,5 @@
 // A plugin has no clock and no chance: the same inputs give the same decision. The engine's own would trap, or answer the same
-// numbers in each instance, so what stands here takes their places.
+// numbers in each instance, so what stands here takes their places. And it has no console, which libraries may count on.
 
 const Engine = globalThis.Date;
 let now;
@@ -29,6 +29,8 @@ export function install() {
       return theInstant();
     }
   };
+  const nothing = () => {};
+  globalThis.console ??= { debug: nothing, error: nothing, info: nothing, log: nothing, warn: nothing };
   Math.random = () => {
     throw new Error("Math.random isn't there: a decision follows from its inputs alone");
   };

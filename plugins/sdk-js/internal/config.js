@@ -3,9 +3,6 @@
 import { InvalidConfig } from "./errors.js";
 import { described } from "./shape.js";
 
-/** No default was given. */
-const REQUIRED = Symbol("required");
-
 export class Config {
   #path;
   #values;
@@ -34,24 +31,27 @@ export class Config {
     return this.#value(key) !== undefined;
   }
 
-  text(key, fallback = REQUIRED) {
+  // A default that is given may be undefined, so what counts is whether there is one.
+
+  text(key, ...fallback) {
     return this.#read(key, fallback, "a text", (it) => typeof it === "string");
   }
 
-  number(key, fallback = REQUIRED, { least = 0, most = Number.MAX_SAFE_INTEGER } = {}) {
+  number(key, range, ...fallback) {
+    const { least = 0, most = Number.MAX_SAFE_INTEGER } = range ?? {};
     const expected = `a whole number from ${least} to ${most}`;
     return this.#read(key, fallback, expected, (it) => Number.isSafeInteger(it) && it >= least && it <= most);
   }
 
-  flag(key, fallback = REQUIRED) {
+  flag(key, ...fallback) {
     return this.#read(key, fallback, "true or false", (it) => typeof it === "boolean");
   }
 
-  word(key, words, fallback = REQUIRED) {
+  word(key, words, ...fallback) {
     return this.#read(key, fallback, `one of ${words.join(", ")}`, (it) => words.includes(it));
   }
 
-  texts(key, fallback = REQUIRED) {
+  texts(key, ...fallback) {
     const values = this.#read(key, fallback, "a list of texts", Array.isArray);
     if (Array.isArray(values)) {
       values.forEach((it, at) => {
@@ -68,13 +68,13 @@ export class Config {
 
   /** A list of mappings. */
   sections(key) {
-    const values = this.#read(key, [], "a list of mappings", Array.isArray);
+    const values = this.#read(key, [[]], "a list of mappings", Array.isArray);
     return values.map((it, at) => this.#section(`${key}.${at}`, it));
   }
 
   /** A mapping whose keys are the operator's own, each with a mapping. */
   table(key) {
-    const values = this.#read(key, {}, "a mapping", (it) => typeof it === "object" && !Array.isArray(it));
+    const values = this.#read(key, [{}], "a mapping", (it) => typeof it === "object" && !Array.isArray(it));
     return Object.entries(values).map(([name, it]) => [name, this.#section(`${key}.${name}`, it)]);
   }
 
@@ -110,7 +110,7 @@ export class Config {
 
   #read(key, fallback, expected, fits) {
     const value = this.#value(key);
-    if (value !== undefined ? fits(value) : fallback !== REQUIRED) return value ?? fallback;
+    if (value !== undefined ? fits(value) : fallback.length > 0) return value ?? fallback[0];
     throw new InvalidConfig(this.path(key), described(value), expected);
   }
 

@@ -1,0 +1,1 @@
+../../../plugins/sdk-python/wicketgate_plugin.py

@@ -1,0 +1,68 @@
+//! Plugins in other languages than the gateway's, and in Rust from outside the checkout: built by the real tools through
+//! `wicketgate plugin build`, deciding in the real gateway.
+
+mod examples;
+mod misdeeds;
+mod templates;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use wicketgate_tests::{Gateway, gateway::binary};
+
+use crate::site::Site;
+
+const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Runs `wicketgate plugin …`.
+fn wicketgate(arguments: &[&str]) -> Output {
+    Command::new(binary()).arg("plugin").args(arguments).output().unwrap()
+}
+
+/// Builds a project by its own means. Answers what the build says of it.
+fn build(project: &Path, out: &Path) -> Value {
+    let output = wicketgate(&["build", project.to_str().unwrap(), "--out", out.to_str().unwrap(), "--json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {}\n{said}", project.display(), output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// An example in a directory of its own, where it's built as if nothing were there yet.
+fn example(name: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let from = Path::new(CHECKOUT).join("examples").join(name);
+    // Its SDK is a link into the checkout.
+    let copied = Command::new("cp").args(["--recursive", "--dereference"]).arg(from).arg(directory.path()).status().unwrap();
+    assert!(copied.success());
+    let project = directory.path().join(name);
+    (directory, project)
+}
+
+/// A gateway whose plugins may have as much memory as an interpreter needs.
+async fn gateway(site: &Site) -> Gateway {
+    let directory = site.plugins.path().display();
+    let plugins = format!("plugins: {{directory: '{directory}', poll_s: 1, memory_mib: 64}}\n");
+    Gateway::start(&(site.config_without_directory() + &plugins)).await
+}
+
+/// What the upstream got in a header.
+fn got(echo: &Value, header: &str) -> Option<String> {
+    let mut headers = echo["headers"].as_array().unwrap().iter();
+    headers.find(|pair| pair[0] == header).map(|pair| pair[1].as_str().unwrap().to_owned())
+}
+
+/// How often a plugin failed, by kind of fault.
+async fn faults(gateway: &Gateway, name: &str) -> Value {
+    let status = gateway.status("/plugins").await;
+    let plugins = status["plugins"].as_array().unwrap();
+    plugins.iter().find(|plugin| plugin["name"] == name).unwrap()["faults"].clone()
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,94 @@
+//! `plugin new` and `plugin build`, from nothing to a plugin that a gateway takes.
+
+use serde_json::json;
+
+use super::*;
+use crate::site::{DEFAULTS, SESSION, manifest, person};
+
+/// A project in a directory of its own.
+fn new(language: &str, kind: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let project = directory.path().join("ours");
+    let output = wicketgate(&["new", "--kind", kind, "--lang", language, "ours", "--directory", project.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (directory, project)
+}
+
+#[tokio::test]
+async fn a_new_authenticator_in_rust_is_built_without_a_checkout() {
+    let (_directory, project) = new("rust", "authenticator");
+    // The versions that the checkout has been built with, and what of them was compiled for the default plugins.
+    fs::copy(Path::new(CHECKOUT).join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    let profile = binary().parent().unwrap().to_owned();
+    let output = Command::new(binary())
+        .args(["plugin", "build", project.to_str().unwrap(), "--json"])
+        .env("CARGO_TARGET_DIR", profile.parent().unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["fits_config_map"], json!("as-it-is"));
+
+    let entries = [
+        DEFAULTS[0],
+        "{name: ours, kind: authenticator, file: ours.wasm, config: {machines: [{id: alice, addresses: [127.0.0.1]}]}}",
+        DEFAULTS[1],
+        "{name: policy, kind: routing-policy, builtin: routing-policy, config: {allow: [owner]}}",
+    ];
+    let component = read(&project.join("ours.wasm"));
+    let site = Site::new(&[("plugins.yaml", manifest(&entries).into_bytes()), ("ours.wasm", component)]);
+    let gateway = gateway(&site).await;
+    let echo = wicketgate_tests::Client::default().get(&gateway.at(SESSION)).await.json();
+    assert_eq!(got(&echo, "x-wicketgate-user").as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_new_filter_in_javascript_is_built_without_a_checkout() {
+    let (_directory, project) = new("js", "discovery-filter");
+    let out = project.join("ours.wasm");
+    build(&project, &out);
+    let entries = [
+        DEFAULTS[0],
+        "{name: ours, kind: discovery-filter, file: ours.wasm, config: {hidden_tags: [private]}}",
+        DEFAULTS[1],
+        DEFAULTS[2],
+    ];
+    let site = Site::new(&[("plugins.yaml", manifest(&entries).into_bytes()), ("ours.wasm", read(&out))]);
+    let endpoints = format!("[{{address: 127.0.0.1, port: {}}}]", site.upstream.port());
+    site.write_sessions(&format!(
+        "sessions:\n  - {{id: shown, owner: alice, endpoints: {endpoints}}}\n  \
+         - {{id: hidden, owner: alice, tags: [private], endpoints: {endpoints}}}\n"
+    ));
+    let gateway = gateway(&site).await;
+    let asked = async |id: &str| person("alice").get(&gateway.at(&format!("/service/{id}/echo"))).await.status.as_u16();
+    assert_eq!((asked("shown").await, asked("hidden").await), (200, 404));
+}
+
+#[test]
+fn what_is_wrong_with_a_project_is_one_sentence() {
+    let (_directory, project) = new("js", "routing-policy");
+    let failed = |arguments: &[&str]| {
+        let output = wicketgate(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let shown = project.to_str().unwrap();
+    let again = failed(&["new", "--kind", "authenticator", "--lang", "rust", "ours", "--directory", shown]);
+    assert!(again.contains("found files in it, expected an empty directory or none"), "{again}");
+
+    let path = std::env::join_paths(["/nonexistent"]).unwrap();
+    let output = Command::new(binary()).args(["plugin", "build", shown]).env("PATH", path).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.trim_end(), "wicketgate: npm isn't installed: install Node.js 18 or newer with npm (on Debian: apt install nodejs npm)");
+
+    fs::write(project.join("src/plugin.js"), "import { log } from \"wicketgate-plugin/log\";\nlog.info(\"x\");\n").unwrap();
+    let ungranted = failed(&["build", shown]);
+    assert!(ungranted.contains("the source imports log, which plugins.yaml doesn't grant"), "{ungranted}");
+    fs::write(project.join("src/plugin.js"), "import {").unwrap();
+    let broken = failed(&["build", shown]);
+    assert!(broken.contains("src/plugin.js:1:8") && broken.contains("esbuild failed"), "{broken}");
+
+    fs::remove_file(project.join("package.json")).unwrap();
+    let nothing = failed(&["build", shown]);
+    assert!(nothing.contains("found none of Cargo.toml (Rust), package.json"), "{nothing}");
+}
