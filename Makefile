@@ -4,7 +4,7 @@
 CARGO ?= cargo
 BIN := $(or $(CARGO_TARGET_DIR),target)/release/wicketgate
 
-.PHONY: demo test test-cluster bench lint build toolchain clean
+.PHONY: demo test test-cluster bench soak lint build toolchain clean
 
 build: toolchain
 	$(CARGO) build --release --locked --workspace
@@ -24,11 +24,16 @@ test: build
 test-cluster: build
 	@tests/cluster/run
 
-# A request through the gateway beside nginx, TCP beside HAProxy, then single decisions.
+# A request through the gateway beside nginx, TCP beside HAProxy, latency while plugins are swapped, then single decisions.
 bench: build
 	@tests/bench/run
 	@tests/bench/tcp
+	@tests/bench/swaps
 	@$(CARGO) bench --locked --workspace --bench decisions
+
+# Ten thousand plugin sets, good and bad, one after the other under load: half an hour or more.
+soak: build
+	@tests/bench/soak
 
 lint: toolchain
 	$(CARGO) fmt --all --check

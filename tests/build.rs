@@ -1,4 +1,5 @@
-//! Builds the hostile plugins, one of each kind, and leaves their components where the tests embed them from.
+//! Builds the hostile plugins, one of each kind, and leaves their components where the harness embeds them from; beside them the
+//! default plugins, for tests that mount them as files.
 
 use std::process::ExitCode;
 
@@ -7,11 +8,16 @@ use wicketgate_plugin_build::BuildScript;
 /// The fixture, whose features are the kinds of plugin.
 const HOSTILE: &str = "tests/fixtures/hostile";
 const KINDS: [&str; 3] = ["discovery-filter", "authenticator", "routing-policy"];
+/// Directories under `plugins/`.
+const DEFAULTS: [&str; 3] = ["discovery-filter", "cookie-auth", "routing-policy"];
 
 fn main() -> ExitCode {
-    BuildScript::run(&[HOSTILE, "wit", "Cargo.lock"], |script| {
+    BuildScript::run(&[HOSTILE, "plugins", "wit", "Cargo.lock"], |script| {
         for kind in KINDS {
             script.component(HOSTILE, &[kind], &format!("hostile-{kind}"))?;
+        }
+        for name in DEFAULTS {
+            script.component(&format!("plugins/{name}"), &[], name)?;
         }
         Ok(())
     })

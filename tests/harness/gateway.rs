@@ -44,6 +44,13 @@ impl Gateway {
         gateway
     }
 
+    /// The same by another program, which hands its process over: these words come before the gateway's name.
+    pub async fn start_by(prefix: Vec<String>, config: &str) -> Self {
+        let mut gateway = Self::spawn(config, LOOPBACK, prefix);
+        gateway.is_ready().await;
+        gateway
+    }
+
     /// The same in a network namespace: it listens on the host's address, where this machine reaches it. `{address}` is that.
     pub async fn start_on(host: &Host, config: &str) -> Self {
         let mut gateway = Self::spawn(config, host.address, host.prefix());

@@ -3,10 +3,12 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 use tempfile::TempDir;
@@ -41,28 +43,18 @@ impl ConfigMap {
     /// Puts other files in place of all, in the kubelet's order: write, swap, name what is new, drop the names of what is gone,
     /// then the old version. Nothing is touched where nothing changes.
     pub fn replace<C: AsRef<[u8]>>(&mut self, files: &[(&str, C)]) {
-        let before = fs::read_link(self.file("..data")).ok().map(|version| self.path().join(version));
-        let old: BTreeSet<String> = before.as_deref().map(names).unwrap_or_default();
-        let gone: Vec<&String> = old.iter().filter(|name| files.iter().all(|(kept, _)| kept != name)).collect();
+        let (before, old) = self.now();
+        let goes = |name: &String| files.iter().all(|(kept, _)| kept != name);
         let same = |(name, content): &(&str, C)| fs::read(self.file("..data").join(name)).is_ok_and(|now| now == content.as_ref());
-        if before.is_some() && gone.is_empty() && files.iter().all(same) {
+        if before.is_some() && !old.iter().any(goes) && files.iter().all(same) {
             return;
         }
-        self.swap(files);
-        for (name, _) in files {
-            if self.file(name).symlink_metadata().is_err() {
-                symlink(Path::new("..data").join(name), self.file(name)).unwrap();
-            }
-        }
-        for name in gone {
-            fs::remove_file(self.file(name)).unwrap();
-        }
-        if let Some(before) = before {
-            fs::remove_dir_all(before).unwrap();
-        }
+        let version = self.write(files);
+        self.mount(&version);
     }
 
-    fn swap<C: AsRef<[u8]>>(&self, files: &[(&str, C)]) {
+    /// Writes another version, which isn't mounted yet. Answers where.
+    pub fn write<C: AsRef<[u8]>>(&self, files: &[(&str, C)]) -> PathBuf {
         let date = Command::new(need("date", "coreutils")).args(["--utc", "+..%Y_%m_%d_%H_%M_%S."]).output().unwrap();
         let prefix = String::from_utf8(date.stdout).unwrap();
         let version = tempfile::Builder::new().prefix(prefix.trim()).tempdir_in(self.path()).unwrap().keep();
@@ -71,8 +63,52 @@ impl ConfigMap {
             fs::write(version.join(name), content).unwrap();
             fs::set_permissions(version.join(name), Permissions::from_mode(MODE)).unwrap();
         }
-        symlink(version.file_name().unwrap(), self.file("..data_tmp")).unwrap();
+        version
+    }
+
+    /// Puts a written version in place of the one that is mounted, whether or not anything changes by it. Answers when it was
+    /// there to be read.
+    pub fn mount(&mut self, version: &Path) -> Instant {
+        let (before, old) = self.now();
+        let new = names(version);
+        let at = self.point_to(version.file_name().unwrap());
+        for name in &new {
+            if self.file(name).symlink_metadata().is_err() {
+                symlink(Path::new("..data").join(name), self.file(name)).unwrap();
+            }
+        }
+        for name in old.difference(&new) {
+            fs::remove_file(self.file(name)).unwrap();
+        }
+        if let Some(before) = before {
+            fs::remove_dir_all(before).unwrap();
+        }
+        at
+    }
+
+    /// What no kubelet does: `..data` leads nowhere.
+    pub fn tear(&mut self) -> Instant {
+        let (before, _) = self.now();
+        let at = self.point_to("..nowhere".as_ref());
+        if let Some(before) = before {
+            fs::remove_dir_all(before).unwrap();
+        }
+        at
+    }
+
+    /// The version that is mounted, with the names in it.
+    fn now(&self) -> (Option<PathBuf>, BTreeSet<String>) {
+        let version = fs::read_link(self.file("..data")).ok().map(|version| self.path().join(version));
+        let version = version.filter(|version| version.exists());
+        let names = version.as_deref().map(names).unwrap_or_default();
+        (version, names)
+    }
+
+    fn point_to(&self, version: &OsStr) -> Instant {
+        symlink(version, self.file("..data_tmp")).unwrap();
+        let at = Instant::now();
         fs::rename(self.file("..data_tmp"), self.file("..data")).unwrap();
+        at
     }
 }
 

@@ -7,12 +7,8 @@ mod modes;
 mod reload;
 mod requests;
 mod saved;
+mod soak;
 mod swaps;
 mod taken_back;
 
-/// The hostile plugin of each kind, built from `tests/fixtures/hostile`.
-pub(crate) const HOSTILE: [(&str, &[u8]); 3] = [
-    ("discovery-filter", include_bytes!(concat!(env!("OUT_DIR"), "/hostile-discovery-filter.wasm"))),
-    ("authenticator", include_bytes!(concat!(env!("OUT_DIR"), "/hostile-authenticator.wasm"))),
-    ("routing-policy", include_bytes!(concat!(env!("OUT_DIR"), "/hostile-routing-policy.wasm"))),
-];
+pub(crate) use wicketgate_tests::components::HOSTILE;

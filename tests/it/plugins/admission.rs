@@ -72,6 +72,7 @@ fn bad_configures() -> Vec<Unfit> {
     let behaviours = [
         (Behaviour::SpinConfigure, &["deadline: "][..]),
         (Behaviour::TrapConfigure, &["trap: "]),
+        (Behaviour::GrowConfigure, &["memory: "]),
         (Behaviour::RefuseConfigure, &["configure: behaviour: found ", "expected another one"]),
         (Behaviour::DeclaresTooMuch, &["declares declaration.inputs: found 1000 inputs, expected at most 64"]),
     ];

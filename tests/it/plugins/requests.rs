@@ -29,6 +29,7 @@ fn fault_of(kind: &str, behaviour: Behaviour) -> Option<&'static str> {
         | Behaviour::FromHeader
         | Behaviour::SpinConfigure
         | Behaviour::TrapConfigure
+        | Behaviour::GrowConfigure
         | Behaviour::RefuseConfigure
         | Behaviour::DeclaresTooMuch
         | Behaviour::DeclaresForbidden => None,
