@@ -1,4 +1,4 @@
-//! Builds the hostile plugins, one of each kind, and one with WASI, and leaves their components where the tests embed them from;
+//! Builds the hostile plugins, one of each kind, and one with WASI, and leaves their components where the harness embeds them from;
 //! beside them the default plugins, for tests that mount them as files.
 
 use std::process::ExitCode;

@@ -76,6 +76,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    machine::come_first();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, measure(&given, prefix));
     ExitCode::SUCCESS
@@ -147,7 +148,7 @@ impl Bench {
              key_sets: {{people: {{kind: secret, secret: '{SECRET}', encoding: raw}}}}\n\
              discovery: {{file: '{}', dial: {{networks: [127.0.0.0/8]}}}}\n\
              plugins: {{directory: '{}'}}\n\
-             log: {{level: warn, access: false}}\n",
+             log: {{level: info, access: false}}\n",
             sessions.display(),
             sets.path().display()
         );
@@ -207,7 +208,7 @@ impl Bench {
     async fn times_to_live(&mut self, tries: usize, change: Change, rate: Option<f64>) -> Vec<Duration> {
         let (mut times, over) = (Vec::new(), Cell::new(false));
         let mut probe = self.probe().await;
-        let sets = &mut self.sets;
+        let (sets, gateway) = (&mut self.sets, &self.gateway);
         let swaps = async {
             for _ in 0..tries {
                 let version = sets.write(change);
@@ -215,6 +216,11 @@ impl Bench {
                 let at = sets.mount(&version);
                 until_decided(&mut probe, &sets.mark()).await;
                 times.push(at.elapsed());
+                if at.elapsed() > LIVE_GOAL {
+                    let log = gateway.log();
+                    let from = log.len().saturating_sub(2000);
+                    eprintln!("{change}: {:?}; the gateway's log ends so:\n{}", at.elapsed(), &log[log.ceil_char_boundary(from)..]);
+                }
             }
             over.set(true);
         };
