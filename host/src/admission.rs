@@ -3,9 +3,11 @@
 //!
 //! This room makes `PluginSet`s and doesn't know who uses them: `lib` gives it a function that activates one.
 
+mod components;
 mod directory;
 mod load;
 mod manifest;
+mod reference;
 mod status;
 mod watch;
 

@@ -9,9 +9,9 @@ use std::{
 };
 
 use super::{
-    builtin,
+    components::Components,
     directory::{Files, hex},
-    manifest::{Component, Entry, Manifest, ManifestError},
+    manifest::{Entry, Manifest, ManifestError},
 };
 use crate::{
     config,
@@ -38,6 +38,8 @@ pub enum RefusedSet {
     Manifest(#[from] ManifestError),
     #[error("plugins.yaml, plugin '{plugin}': {file}: no such file beside the manifest; there are {found:?}")]
     Missing { plugin: String, file: String, found: Vec<String> },
+    #[error("plugin '{plugin}': {file}: {why}")]
+    Packed { plugin: String, file: String, why: String },
     #[error("plugin '{plugin}': sha256 is {found}, expected {expected}")]
     Digest { plugin: String, found: String, expected: String },
     #[error("plugin '{plugin}': {error}")]
@@ -52,7 +54,7 @@ impl Loader {
     /// Loads the set of a directory.
     pub async fn load_files(&self, files: &Files) -> Result<Arc<PluginSet>, RefusedSet> {
         let manifest = Manifest::parse(&files.manifest)?;
-        self.load(&manifest, &files.components, files.digest.clone()).await
+        self.load(&manifest, &files.members, files.digest.clone()).await
     }
 
     /// Loads the set of the default plugins.
@@ -64,12 +66,13 @@ impl Loader {
     async fn load(
         &self,
         manifest: &Manifest,
-        components: &BTreeMap<String, Vec<u8>>,
+        members: &BTreeMap<String, Vec<u8>>,
         digest: String,
     ) -> Result<Arc<PluginSet>, RefusedSet> {
+        let components = Components { members, most: self.limits.component_mib << 20 };
         let mut plugins = Vec::new();
         for entry in &manifest.entries {
-            plugins.push(self.plugin(entry, find(entry, components)?).await?);
+            plugins.push(self.plugin(entry, &components.find(entry).await?).await?);
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = plugins.iter().map(Arc::downgrade).collect();
         let generation = Generation(self.next_generation.fetch_add(1, Ordering::Relaxed));
@@ -97,16 +100,4 @@ impl Loader {
         };
         loaded.map(Arc::new).map_err(|error| RefusedSet::Plugin { plugin: entry.name.clone(), error })
     }
-}
-
-fn find<'a>(entry: &Entry, components: &'a BTreeMap<String, Vec<u8>>) -> Result<&'a [u8], RefusedSet> {
-    let (found, file) = match &entry.component {
-        Component::Builtin(name) => (builtin(name), name),
-        Component::File(name) => (components.get(name).map(Vec::as_slice), name),
-    };
-    found.ok_or_else(|| RefusedSet::Missing {
-        plugin: entry.name.clone(),
-        file: file.clone(),
-        found: components.keys().cloned().collect(),
-    })
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::builtin;
+use super::reference::{Reference, ReferenceError};
 use crate::{
     config,
     plugin::{Grants, Kind, MOST_PLUGINS, OnFault, PluginSpec},
@@ -21,7 +21,7 @@ pub struct Entry {
     pub name: String,
     pub kind: Kind,
     pub component: Component,
-    /// Must match the component's, in hexadecimal.
+    /// Must match the component's as it's run, that is unpacked; in hexadecimal.
     pub sha256: Option<String>,
     pub config: Value,
     pub grants: Grants,
@@ -33,8 +33,10 @@ pub struct Entry {
 /// Where a component comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Component {
-    /// A file beside the manifest.
+    /// A file beside the manifest: `.wasm`, or `.wasm.zst`.
     File(String),
+    /// An artifact of a registry.
+    Oci(Reference),
     /// One of the gateway's own.
     Builtin(String),
 }
@@ -60,6 +62,7 @@ struct WrittenEntry {
     name: String,
     kind: WrittenKind,
     file: Option<String>,
+    oci: Option<String>,
     builtin: Option<String>,
     sha256: Option<String>,
     #[serde(default = "nothing")]
@@ -210,6 +213,27 @@ impl Entry {
     }
 }
 
+/// The one of three ways in which a component may be named, or the key that is wrong with why.
+fn component(file: Option<String>, oci: Option<String>, builtin: Option<String>) -> Result<Component, (&'static str, String)> {
+    match (file, oci, builtin) {
+        (Some(file), None, None) => {
+            let is_component = file.ends_with(".wasm") || file.ends_with(".wasm.zst");
+            if is_component && !file.contains(['/', '\\', '\0']) && !file.starts_with('.') {
+                return Ok(Component::File(file));
+            }
+            let found = file.escape_debug();
+            Err(("file", format!("found '{found}', expected a .wasm or .wasm.zst file beside the manifest")))
+        }
+        (None, Some(text), None) => text.parse().map(Component::Oci).map_err(|why: ReferenceError| ("oci", why.to_string())),
+        (None, None, Some(name)) if super::builtin(&name).is_some() => Ok(Component::Builtin(name)),
+        (None, None, Some(name)) => {
+            let known: Vec<_> = super::EMBEDDED.iter().map(|(name, _)| *name).collect();
+            Err(("builtin", format!("found '{}', expected one of {known:?}", name.escape_debug())))
+        }
+        _ => Err(("file", "expected exactly one of file, oci and builtin".into())),
+    }
+}
+
 // === impl WrittenEntry ===
 
 impl WrittenEntry {
@@ -221,24 +245,7 @@ impl WrittenEntry {
         if !is_name(&self.name) {
             return Err(wrong(key("name"), format!("found '{}', expected 1 to 63 of A-Z a-z 0-9 - _", self.name.escape_debug())));
         }
-        let component = match (self.file, self.builtin) {
-            (Some(file), None) => {
-                let plain = file.ends_with(".wasm") && !file.contains(['/', '\\', '\0']) && !file.starts_with('.');
-                if !plain {
-                    return Err(wrong(
-                        key("file"),
-                        format!("found '{}', expected a .wasm file beside the manifest", file.escape_debug()),
-                    ));
-                }
-                Component::File(file)
-            }
-            (None, Some(name)) if builtin(&name).is_some() => Component::Builtin(name),
-            (None, Some(name)) => {
-                let known: Vec<_> = super::EMBEDDED.iter().map(|(name, _)| *name).collect();
-                return Err(wrong(key("builtin"), format!("found '{}', expected one of {known:?}", name.escape_debug())));
-            }
-            _ => return Err(wrong(key("file"), "expected either file or builtin")),
-        };
+        let component = component(self.file, self.oci, self.builtin).map_err(|(name, message)| wrong(key(name), message))?;
         let sha256 = self.sha256.map(|text| text.to_ascii_lowercase());
         if sha256.as_ref().is_some_and(|text| text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             return Err(wrong(key("sha256"), "expected 64 hexadecimal digits"));
