@@ -3,18 +3,26 @@
 //!
 //! This room makes `PluginSet`s and doesn't know who uses them: `lib` gives it a function that activates one.
 
+mod artifact;
+mod artifacts;
 mod components;
 mod directory;
 mod load;
 mod manifest;
+mod pull;
+mod pull_secret;
 mod reference;
+mod signature;
 mod status;
 mod watch;
 
 pub use self::{
+    artifacts::Artifacts,
     directory::DirectoryError,
     load::{Loader, RefusedSet},
-    manifest::{Manifest, ManifestError},
+    manifest::{Manifest, ManifestError, schema as manifest_schema},
+    pull::pull_standard_input,
+    signature::{KeyError, Keys},
     status::{AdmissionStatus, Metrics},
     watch::{Activate, Admission, Source},
 };

@@ -1,9 +1,15 @@
 //! Changes of plugins while the gateway runs, and plugins that mean harm.
 
 mod admission;
+mod chains;
+mod members;
+mod registries;
 mod reload;
 mod requests;
+mod schema;
+mod signatures;
 mod swaps;
+mod versions;
 
 /// The hostile plugin of each kind, built from `tests/fixtures/hostile`.
 pub(crate) const HOSTILE: [(&str, &[u8]); 3] = [
@@ -11,3 +17,12 @@ pub(crate) const HOSTILE: [(&str, &[u8]); 3] = [
     ("authenticator", include_bytes!(concat!(env!("OUT_DIR"), "/hostile-authenticator.wasm"))),
     ("routing-policy", include_bytes!(concat!(env!("OUT_DIR"), "/hostile-routing-policy.wasm"))),
 ];
+
+/// The routing policy as it was when contract 0.1 came out: for tests that need some plugin that works.
+pub(crate) const POLICY: &[u8] = include_bytes!("../fixtures/contract-0.1/routing-policy.wasm");
+
+/// What the upstream got in a header, as the echo says.
+pub(crate) fn got(echo: &serde_json::Value, header: &str) -> serde_json::Value {
+    let headers = echo["headers"].as_array().unwrap();
+    headers.iter().find(|pair| pair[0] == serde_json::json!(header)).map_or(serde_json::Value::Null, |pair| pair[1].clone())
+}
