@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 use wicketgate::{
-    admission::Loader,
+    admission::{Artifacts, Keys, Loader},
     config::{DecisionCache, Plugins, SecretEncoding},
     domain::{
         Attributes, Candidate, Endpoint, EndpointId, EndpointName, Protocol, SessionId, SourceKind, Timestamp, Transport,
@@ -62,6 +62,8 @@ fn gate(cache: DecisionCache) -> Gate {
         compiler: Compiler::in_process(&limits),
         key_sets: Arc::new(key_sets),
         context: Arc::new(context),
+        artifacts: Artifacts::new(std::path::PathBuf::new(), &limits, &[], None),
+        signatures: Keys::default(),
         limits,
         next_generation: AtomicU64::new(1),
         last: Default::default(),

@@ -4,6 +4,8 @@
 //! This room makes `PluginSet`s and doesn't know who uses them: `lib` gives it a function that activates one.
 
 mod activation;
+mod artifact;
+mod artifacts;
 pub mod cases;
 mod components;
 mod directory;
@@ -11,21 +13,27 @@ mod lifecycle;
 mod load;
 mod manifest;
 mod probation;
+mod pull;
+mod pull_secret;
 mod reference;
 pub mod replay;
 mod saved;
 mod shadow;
+mod signature;
 mod status;
 mod trial;
 mod watch;
 
 pub use self::{
     activation::Activation,
+    artifacts::Artifacts,
     directory::{DirectoryError, Files},
     lifecycle::{Activate, Lifecycle},
     load::{Loaded, Loader, RefusedSet},
-    manifest::{Manifest, ManifestError},
+    manifest::{Manifest, ManifestError, schema as manifest_schema},
+    pull::pull_standard_input,
     saved::Saved,
+    signature::{KeyError, Keys},
     status::{AdmissionStatus, Metrics},
     trial::{TrialError, Tried},
     watch::{Admission, Source},

@@ -10,6 +10,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
+    admission::pull_standard_input,
     demo::{self, Place},
     plugin::compile_standard_input,
     run::Start,
@@ -45,6 +46,12 @@ enum Command {
         cpu_s: u64,
         #[arg(long)]
         priority: Priority,
+    },
+    /// Pull a plugin as standard input says, to standard output; the gateway runs itself so, as a limited child.
+    #[command(hide = true)]
+    PullPlugin {
+        #[arg(long)]
+        memory_bytes: u64,
     },
     /// Ask for a page, such as a gateway's /readyz; exit with 1 unless the answer is good. For health checks in images.
     Probe { url: String },
@@ -101,6 +108,7 @@ pub fn main() -> ExitCode {
             let compiled = compile_standard_input(memory_mib, cpu_s, priority == Priority::Lowest);
             run::finish(compiled.map_err(Into::into))
         }
+        Command::PullPlugin { memory_bytes } => run::finish(pull_standard_input(memory_bytes).map_err(Into::into)),
         Command::Probe { url } => probe::probe(&url),
         Command::Config(ConfigCommand::Check { source }) => check::check(source.config.as_deref()),
         Command::Plugin(command) => plugin::run(command),

@@ -18,6 +18,7 @@ mod log;
 mod login;
 mod pem;
 mod plugins;
+mod registries;
 mod rules;
 mod secret;
 mod shutdown;
@@ -46,6 +47,7 @@ pub use self::{
     login::{Login, SameSite, User},
     pem::{FileError, PemFile},
     plugins::{DecisionCache, Plugins, Records},
+    registries::{Registry, SignatureKey, Signatures, is_registry},
     secret::Secret,
     shutdown::Shutdown,
     tcp::{PortRange, Tcp, TcpLimits, TcpTimeouts},

@@ -24,6 +24,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::pki_types::CertificateDer;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::LocalSet,
@@ -41,7 +42,7 @@ use self::{
 };
 use crate::{
     admin::{self, Admin, Status},
-    admission::{self, Activate, Admission, AdmissionStatus, Lifecycle, Loader, Saved},
+    admission::{self, Activate, Admission, AdmissionStatus, Artifacts, Keys, Lifecycle, Loader, Saved},
     auth::{Mint, Pages},
     config::{self, Config, Loaded, SecretEncoding},
     demo,
@@ -104,6 +105,7 @@ pub fn run(start: Start) -> Result<(), Failure> {
 pub fn check(config: &Config) -> Result<Vec<String>, Failure> {
     let mint = Mint::new(config)?;
     keys::key_sets(config, gateway_keys(&mint)?)?;
+    Keys::read(&config.plugins.signatures)?;
     let manifest = config.plugins.directory.as_ref().map(|directory| directory.join("plugins.yaml"));
     let wanted = [("plugins.directory", manifest), ("discovery.file", config.discovery.file.clone())];
     let missing = wanted.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)));
@@ -142,7 +144,7 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let api = ApiServer::new(config, &authorities)?;
     let kubernetes = Kubernetes::connect(config).await?;
     let config_maps = kubernetes.as_ref().and_then(|kubernetes| kubernetes.follow_config_maps(&config.plugins.config_maps));
-    let plugins = Plugins::new(config, &engine, &mint, api.as_ref(), config_maps)?;
+    let plugins = Plugins::new(config, &engine, &mint, api.as_ref(), &authorities, config_maps)?;
 
     let pages = Pages::new(config, Arc::clone(&mint), api.as_ref().map(ApiServer::login));
     pages.register(&mut registry);
@@ -245,10 +247,12 @@ impl Plugins {
         engine: &Arc<Engine>,
         mint: &Mint,
         api: Option<&ApiServer>,
+        authorities: &[CertificateDer<'_>],
         config_maps: Option<watch::Receiver<config_maps::Seen>>,
     ) -> Result<Self, Failure> {
+        let plugins = &config.plugins;
         let key_sets = Arc::new(keys::key_sets(config, gateway_keys(mint)?)?);
-        keys::keep_all_fresh(&key_sets, &config.tls.extra_authorities()?)?;
+        keys::keep_all_fresh(&key_sets, authorities)?;
         let context = DecisionContext {
             facts: Facts::new(api.map(ApiServer::facts), tokio::runtime::Handle::current()),
             hosts: known_hosts(config),
@@ -260,6 +264,8 @@ impl Plugins {
             engine: Arc::clone(engine),
             compiler: Compiler::new(std::env::current_exe()?, &config.plugins, private.as_ref()),
             key_sets,
+            artifacts: Artifacts::new(std::env::current_exe()?, plugins, authorities, plugins.state_directory.as_deref()),
+            signatures: Keys::read(&plugins.signatures)?,
             context: Arc::new(context),
             limits: config.plugins.clone(),
             next_generation: AtomicU64::new(1),

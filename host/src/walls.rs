@@ -21,9 +21,10 @@ const FLOORS: [&[&str]; 8] = [
 const ROOF: [&str; 7] = ["run", "cli", "lib", "main", "walls", "examples", "certificates"];
 
 /// A word with the rooms that may say it.
-const WALLS: [(&str, &[&str]); 5] = [
+const WALLS: [(&str, &[&str]); 6] = [
     ("wasmtime", &["plugin"]),
     ("kube::", &["kubernetes"]),
+    ("oci_client", &["admission"]),
     ("hyper::server", &["listener", "admin", "demo"]),
     ("env::var", &["config"]),
     ("bindings::", &["plugin"]),

@@ -37,7 +37,7 @@ pub use kubernetes::Kubernetes;
 pub use mount::ConfigMap;
 pub use network::{Host, Network};
 pub use ports::PortRange;
-pub use programs::{OpenSsh, Redis};
+pub use programs::{OpenSsh, Redis, Registry};
 pub use relay::{Relay, Way};
 pub use tcp::{Listener, greeting, speaker};
 pub use tls::{Authority, Pair, TlsClient};

@@ -1,8 +1,10 @@
 //! Real programs as peers: found or asked for by the name of their package, each with a directory of its own, a bounded life
 //! and an end by its own process id.
 
+pub mod go;
 pub mod h2spec;
 pub mod redis;
+pub mod registry;
 pub mod ssh;
 
 use std::{
@@ -17,6 +19,7 @@ use tempfile::TempDir;
 use crate::{PATIENCE, eventually};
 
 pub use redis::Redis;
+pub use registry::Registry;
 pub use ssh::OpenSsh;
 
 /// A program that outlived the tests, because they were killed, ends by itself after so long.

@@ -89,7 +89,13 @@ impl Site {
 
     /// The configuration of a gateway at this site.
     pub fn config(&self) -> String {
-        self.config_without_directory() + &format!("plugins: {{directory: '{}', poll_s: 1}}\n", self.plugins.path().display())
+        self.config_with("")
+    }
+
+    /// The same with further keys in its section `plugins`: `, key: value`.
+    pub fn config_with(&self, keys: &str) -> String {
+        let directory = self.plugins.path().display();
+        self.config_without_directory() + &format!("plugins: {{directory: '{directory}', poll_s: 1{keys}}}\n")
     }
 
     /// Puts other sessions in the place of `s1`.

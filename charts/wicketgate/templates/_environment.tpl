@@ -55,6 +55,12 @@ gateway. Called by the Deployment with `list <root> <settings>`.
 {{- end -}}
 {{- if $it.plugins -}}{{- $_ := set $env "WICKETGATE_PLUGINS__DIRECTORY" "/etc/wicketgate/plugins" -}}{{- end -}}
 {{- if ($root.Values.plugins).watch -}}{{- $_ := set $env "WICKETGATE_PLUGINS__CONFIG_MAPS" (toJson $it.plugins) -}}{{- end -}}
+{{- with ($root.Values.plugins).pullSecrets -}}
+{{- $files := list -}}
+{{- range . -}}{{- $files = append $files (printf "/etc/wicketgate/pull/%s/.dockerconfigjson" .) -}}{{- end -}}
+{{- $_ := set $env "WICKETGATE_PLUGINS__PULL_SECRETS" (toJson $files) -}}
+{{- end -}}
+{{- if $it.state -}}{{- $_ := set $env "WICKETGATE_PLUGINS__STATE_DIRECTORY" "/var/lib/wicketgate" -}}{{- end -}}
 {{- if $it.kubernetes.enabled -}}{{- $_ := set $env "WICKETGATE_KUBERNETES__NAMESPACE" $it.kubernetes.namespace -}}{{- end -}}
 {{- $certificates := $root.Values.customCertificates | default dict -}}
 {{- if $certificates.overrideCaCertificatesCrt -}}{{- $_ := set $env "SSL_CERT_FILE" "/etc/wicketgate/ca/ca-certificates.crt" -}}{{- end -}}

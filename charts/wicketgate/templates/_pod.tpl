@@ -23,6 +23,11 @@ imagePullSecrets:
 {{- end -}}
 {{- end }}
 
+{{/* A volume's name for a Secret's, which may be longer and have dots. */}}
+{{- define "wicketgate.pullVolume" -}}
+{{- printf "pull-%s" (sha256sum . | trunc 8) -}}
+{{- end }}
+
 {{/* The registry of the pull secret, as `docker login` writes it. */}}
 {{- define "wicketgate.registry" -}}
 {{- $repository := (.Values.image).repository | default "wicketgate" -}}

@@ -180,9 +180,10 @@ for a message to etcd); EndpointSlices take 20000 since Kubernetes 1.21 (kuberne
 {{- if not (regexMatch "^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$" $name) -}}
 {{- fail (printf "plugins.files has the name %q: expected a file's name of letters, digits, `-`, `_` and `.`" $name) -}}
 {{- end -}}
-{{- if hasSuffix ".wasm" $name -}}
+{{- $packed := hasSuffix ".wasm.zst" $name -}}
+{{- if or (hasSuffix ".wasm" $name) $packed -}}
 {{- $base64 := regexReplaceAll "\\s" (toString $text) "" -}}
-{{- if not (regexMatch "^AGFzb[A-Za-z0-9+/]+={0,2}$" $base64) -}}
+{{- if not (regexMatch (printf "^%s[A-Za-z0-9+/]+={0,2}$" (ternary "KLUv/" "AGFzb" $packed)) $base64) -}}
 {{- fail (printf "plugins.files.%s isn't a component in base64: expected what `base64 <%s` prints" $name $name) -}}
 {{- end -}}
 {{- $bytes = add $bytes (len (b64dec $base64)) -}}
@@ -199,6 +200,18 @@ for a message to etcd); EndpointSlices take 20000 since Kubernetes 1.21 (kuberne
 {{- end -}}
 {{- if ($it.config.plugins).config_maps -}}
 {{- fail "config.plugins.config_maps is given: expected plugins.existingConfigMaps and plugins.watch, from which volume and Role are made as well" -}}
+{{- end -}}
+{{- if and $plugins.pullSecrets ($it.config.plugins).pull_secrets -}}
+{{- fail "config.plugins.pull_secrets is given: expected plugins.pullSecrets, from which they are mounted as well" -}}
+{{- end -}}
+{{- $state := $plugins.state | default dict -}}
+{{- if and $state.existingClaim ($it.config.plugins).state_directory -}}
+{{- fail (printf "plugins.state.existingClaim is %q and config.plugins.state_directory is given too: expected one of both" $state.existingClaim) -}}
+{{- end -}}
+{{- $replicas := $root.Values.replicaCount | default 0 | int -}}
+{{- if ($root.Values.autoscaling).enabled -}}{{- $replicas = $root.Values.autoscaling.maxReplicas | default 0 | int -}}{{- end -}}
+{{- if and $state.existingClaim (gt $replicas 1) -}}
+{{- fail (printf "plugins.state.existingClaim is %q with up to %d replicas: expected at most one, because a state directory is one gateway's own" $state.existingClaim $replicas) -}}
 {{- end -}}
 {{- if and $plugins.watch (not $it.plugins) -}}
 {{- fail "plugins.watch is true and there is nothing to watch: expected plugins.files or plugins.existingConfigMaps" -}}
@@ -280,6 +293,7 @@ for a message to etcd); EndpointSlices take 20000 since Kubernetes 1.21 (kuberne
   "WICKETGATE_SHUTDOWN__DRAIN_S" "config.shutdown.drain_s"
   "WICKETGATE_PLUGINS__DIRECTORY" "plugins"
   "WICKETGATE_PLUGINS__CONFIG_MAPS" "plugins.watch"
+  "WICKETGATE_PLUGINS__PULL_SECRETS" "plugins.pullSecrets"
   "WICKETGATE_KUBERNETES__NAMESPACE" "config.kubernetes.namespace"
   "WICKETGATE_KUBERNETES__ELECTION__LEASE" "config.kubernetes.election.lease"
   "WICKETGATE_KUBERNETES__PODS__AGENT" "config.kubernetes.pods.agent"

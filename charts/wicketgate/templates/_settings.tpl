@@ -22,6 +22,7 @@ so nothing is rendered from values that break one.
     "delay" (include "wicketgate.number" (list ($config.shutdown).delay_s 5) | int)
     "drain" (include "wicketgate.number" (list ($config.shutdown).drain_s 30) | int))
   "plugins" (include "wicketgate.pluginSources" . | fromJsonArray)
+  "state" (not (or ($config.plugins).state_directory (has "WICKETGATE_PLUGINS__STATE_DIRECTORY" (include "wicketgate.extraNames" . | fromJsonArray))))
   "extraNames" (include "wicketgate.extraNames" . | fromJsonArray)
 -}}
 {{- if or (.Values.tls).secretName (($config.tls).listen) -}}

@@ -4,17 +4,19 @@
 use std::{borrow::Cow, collections::BTreeMap, io::Read};
 
 use super::{
+    artifacts::Artifacts,
     builtin,
     load::RefusedSet,
     manifest::{Component, Entry},
 };
 
-/// What zstd's strongest ordinary level looks back over, in bits.
-const USUAL_WINDOW: u32 = 23;
+/// How far back a packed component may refer, in bits: what every level of zstd makes of any input stays within.
+const LARGEST_WINDOW: u32 = 27;
 
 /// Where the components of one set come from.
 pub struct Components<'a> {
     pub members: &'a BTreeMap<String, Vec<u8>>,
+    pub artifacts: &'a Artifacts,
     /// A component's largest size, in bytes.
     pub most: usize,
 }
@@ -45,24 +47,26 @@ impl<'a> Components<'a> {
                 let unpacked = unpacked.unwrap_or_else(|_| Err("unpacking it was stopped".into()));
                 unpacked.map(Cow::Owned).map_err(|why| RefusedSet::Packed { plugin: plugin(), file: file.clone(), why })
             }
-            Component::Oci(_) => Err(missing("")),
+            Component::Oci(reference) => {
+                let pulled = self.artifacts.component(reference).await.map(Cow::Owned);
+                pulled.map_err(|why| RefusedSet::Artifact { plugin: plugin(), reference: reference.clone(), why })
+            }
         }
     }
 }
 
-/// Whatever stands in it, no more memory is used than for `most` bytes of content and as much to look back over.
+/// Whatever stands in it, no more memory is touched than for `most` bytes of content, twice.
 fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, String> {
-    let window = most.next_power_of_two().trailing_zeros().max(USUAL_WINDOW);
     let mut unpacked = Vec::new();
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut decoder| {
-        decoder.window_log_max(window)?;
+        decoder.window_log_max(LARGEST_WINDOW)?;
         Ok(decoder)
     });
     let read = decoder.and_then(|decoder| decoder.take(most as u64 + 1).read_to_end(&mut unpacked));
     match read {
         Ok(_) if unpacked.len() > most => Err(format!("unpacks to more than {most} bytes (plugins.component_mib)")),
         Ok(_) => Ok(unpacked),
-        Err(error) => Err(format!("isn't whole zstd data with a window of at most {} bytes: {error}", 1_u64 << window)),
+        Err(error) => Err(format!("isn't whole zstd data with a window of at most {} bytes: {error}", 1_u64 << LARGEST_WINDOW)),
     }
 }
 
@@ -75,7 +79,7 @@ mod tests {
     #[test]
     fn what_was_packed_comes_out() {
         let content = b"\0asm component".repeat(1000);
-        for level in [1, 19] {
+        for level in [1, 19, 22] {
             let packed = zstd::encode_all(&content[..], level).unwrap();
             assert_eq!(unpack(&packed, content.len()).unwrap(), content);
         }
@@ -94,14 +98,14 @@ mod tests {
 
     #[test]
     fn a_frame_that_wants_much_memory_is_refused() {
-        // Content of unknown length, with a window of 128 MiB: its header alone would make a careless decoder reserve that.
+        // Content of unknown length, with a window of 1 GiB: its header alone would make a careless decoder reserve that.
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
-        encoder.window_log(27).unwrap();
+        encoder.window_log(30).unwrap();
         std::io::Write::write_all(&mut encoder, b"small").unwrap();
         std::io::Write::flush(&mut encoder).unwrap();
         let packed = encoder.finish().unwrap();
         let why = unpack(&packed, MIB).unwrap_err();
-        assert!(why.starts_with("isn't whole zstd data with a window of at most 8388608 bytes: "), "{why}");
+        assert!(why.starts_with("isn't whole zstd data with a window of at most 134217728 bytes: "), "{why}");
     }
 
     #[test]

@@ -10,10 +10,13 @@ use std::{
 
 use super::{
     activation::Activation,
+    artifacts::Artifacts,
     cases::{self, Case, CaseError},
     components::Components,
     directory::{Files, hex},
-    manifest::{Entry, Manifest, ManifestError},
+    manifest::{Component, Entry, Manifest, ManifestError},
+    reference::Reference,
+    signature::{Keys, Unsigned},
     trial::{TrialError, Tried},
 };
 use crate::{
@@ -27,6 +30,8 @@ pub struct Loader {
     pub compiler: Compiler,
     pub key_sets: Arc<KeySets>,
     pub context: Arc<DecisionContext>,
+    pub artifacts: Artifacts,
+    pub signatures: Keys,
     pub limits: config::Plugins,
     pub next_generation: AtomicU64,
     pub last: Mutex<Vec<Weak<Plugin>>>,
@@ -51,6 +56,10 @@ pub enum RefusedSet {
     Missing { plugin: String, file: String, found: Vec<String> },
     #[error("plugin '{plugin}': {file}: {why}")]
     Packed { plugin: String, file: String, why: String },
+    #[error("plugin '{plugin}': {reference}: {why}")]
+    Artifact { plugin: String, reference: Reference, why: String },
+    #[error(transparent)]
+    Unsigned(#[from] Unsigned),
     #[error("plugin '{plugin}': sha256 is {found}, expected {expected}")]
     Digest { plugin: String, found: String, expected: String },
     #[error("plugin '{plugin}': {error}")]
@@ -85,6 +94,7 @@ impl RefusedSet {
 impl Loader {
     /// Loads the set of a directory.
     pub async fn load_files(&self, files: &Files) -> Result<Loaded, RefusedSet> {
+        self.signatures.check_manifest(files)?;
         let manifest = Manifest::parse(&files.manifest)?;
         let cases = manifest.entries.iter().map(|entry| read_cases(entry, files)).collect::<Result<Vec<_>, _>>()?;
         let set = self.load(&manifest, &files.members, files.digest.clone()).await?;
@@ -106,11 +116,17 @@ impl Loader {
         members: &BTreeMap<String, Vec<u8>>,
         digest: String,
     ) -> Result<Arc<PluginSet>, RefusedSet> {
-        let components = Components { members, most: self.limits.component_mib << 20 };
+        let components = Components { members, artifacts: &self.artifacts, most: self.limits.component_mib << 20 };
         let mut plugins = Vec::new();
         for entry in &manifest.entries {
-            plugins.push(self.plugin(entry, &components.find(entry).await?).await?);
+            let component = components.find(entry).await?;
+            self.signatures.check_component(entry, &component, members)?;
+            plugins.push(self.plugin(entry, &component).await?);
         }
+        self.artifacts.used(manifest.entries.iter().filter_map(|entry| match &entry.component {
+            Component::Oci(reference) => Some(reference),
+            _ => None,
+        }));
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = plugins.iter().map(Arc::downgrade).collect();
         let generation = Generation(self.next_generation.fetch_add(1, Ordering::Relaxed));
         Ok(Arc::new(PluginSet::new(generation, digest, plugins, Arc::clone(&self.context))))

@@ -1,8 +1,11 @@
 //! `plugins.yaml`: which plugins decide, in which order, with which configuration, grants and limits.
 
-use serde::Deserialize;
+mod written;
+
 use serde_json::Value;
 
+pub use self::written::schema;
+use self::written::{Written, WrittenEntry, WrittenFact, WrittenKind, WrittenOnError, nothing};
 use super::{
     activation::Activation,
     reference::{Reference, ReferenceError},
@@ -53,78 +56,6 @@ pub enum Component {
 pub struct ManifestError {
     pub key: String,
     pub message: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    version: u64,
-    #[serde(default)]
-    activation: Activation,
-    plugins: Vec<WrittenEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenEntry {
-    name: String,
-    kind: WrittenKind,
-    file: Option<String>,
-    oci: Option<String>,
-    builtin: Option<String>,
-    sha256: Option<String>,
-    /// Names of YAML files beside the manifest.
-    #[serde(default)]
-    cases: Vec<String>,
-    #[serde(default = "nothing")]
-    config: Value,
-    #[serde(default)]
-    grants: WrittenGrants,
-    #[serde(default)]
-    limits: WrittenLimits,
-    #[serde(default)]
-    on_error: WrittenOnError,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum WrittenKind {
-    DiscoveryFilter,
-    Authenticator,
-    RoutingPolicy,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WrittenGrants {
-    log: bool,
-    key_sets: Vec<String>,
-    facts: Vec<WrittenFact>,
-}
-
-#[derive(Deserialize, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-enum WrittenFact {
-    MayReadSession,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WrittenLimits {
-    call_budget_ms: Option<u64>,
-    memory_mib: Option<usize>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-enum WrittenOnError {
-    #[default]
-    Closed,
-    OwnerOnly,
-}
-
-fn nothing() -> Value {
-    Value::Object(serde_json::Map::new())
 }
 
 fn wrong(key: impl Into<String>, message: impl Into<String>) -> ManifestError {
@@ -304,62 +235,4 @@ impl WrittenEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "
-version: 1
-plugins:
-  - {name: filter, kind: discovery-filter, builtin: discovery-filter}
-  - {name: auth, kind: authenticator, file: auth.wasm, grants: {log: true, key_sets: [gateway]}}
-  - {name: policy, kind: routing-policy, builtin: routing-policy, on_error: owner-only, config: {allow: [owner]}}
-";
-
-    #[test]
-    fn a_manifest_is_read_in_its_order() {
-        let manifest = Manifest::parse(GOOD).unwrap();
-        assert_eq!(manifest.entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["filter", "auth", "policy"]);
-        assert_eq!(manifest.entries[1].component, Component::File("auth.wasm".into()));
-        assert_eq!(manifest.entries[2].on_fault, OnFault::OwnerOnly);
-    }
-
-    #[test]
-    fn each_mistake_names_its_key() {
-        let change = |from: &str, to: &str| {
-            assert!(GOOD.contains(from), "{from}");
-            Manifest::parse(&GOOD.replace(from, to)).unwrap_err().to_string()
-        };
-        let table = [
-            (change("version: 1", "version: 2"), "plugins.yaml, version: found 2, expected 1"),
-            (change("kind: authenticator", "kind: authn"), "plugins.yaml, plugins[1].kind: unknown variant `authn`"),
-            (change("file: auth.wasm", "file: ../auth.wasm"), "plugins.yaml, plugins[1].file: found '../auth.wasm'"),
-            (change("file: auth.wasm", "path: auth.wasm"), "plugins.yaml, plugins[1].path: unknown field `path`"),
-            (change("name: auth,", "name: filter,"), "plugins.yaml, plugins[1].name: found 'filter' twice"),
-            (change("log: true", "log: 3"), "plugins.yaml, plugins[1].grants.log: invalid type"),
-            (change("builtin: routing-policy", "builtin: nothing"), "plugins.yaml, plugins[2].builtin: found 'nothing'"),
-            (change("kind: routing-policy", "kind: authenticator"), "plugins.yaml, plugins[2].on_error: found owner-only"),
-            (
-                change("kind: discovery-filter", "kind: routing-policy"),
-                "plugins.yaml, plugins: found no plugin of kind discovery-filter",
-            ),
-            (change("name: auth,", "name: auth, cases: [a.json],"), "plugins.yaml, plugins[1].cases: found 'a.json'"),
-            (change("version: 1", "version: 1\nactivation: {mode: fast}"), "plugins.yaml, activation.mode: unknown variant `fast`"),
-            (
-                change("version: 1", "version: 1\nactivation: {most_denied_percent: 101}"),
-                "plugins.yaml, activation.most_denied_percent: found 101, expected 0 to 100",
-            ),
-            (
-                change("version: 1", "version: 1\nactivation: {mode: shadow, shadow_s: 0}"),
-                "plugins.yaml, activation.shadow_s: found a shadow of no time",
-            ),
-            (change("version: 1", "version: [1"), "plugins.yaml: not YAML"),
-        ];
-        for (found, expected) in table {
-            assert!(found.starts_with(expected), "{found}\nexpected {expected}…");
-            assert!(!found.contains('\n'), "{found}");
-        }
-        for text in ["", "[]", "version: 1", "plugins: {}"] {
-            assert!(Manifest::parse(text).is_err(), "{text:?}");
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::config::is_registry;
+
 /// The longest repository name that registries take.
 const LONGEST: usize = 255;
 
@@ -51,7 +53,7 @@ impl FromStr for Reference {
         };
         let fits = sha256.len() == 64
             && sha256.bytes().all(is_hex)
-            && is_host(registry)
+            && is_registry(registry)
             && repository.len() <= LONGEST
             && repository.split('/').all(is_part)
             && tag.is_none_or(is_tag);
@@ -66,24 +68,6 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}@sha256:{}", self.registry, self.repository, self.sha256)
     }
-}
-
-/// A host, perhaps with a port. Without a dot or port it would be a folder of somebody's default registry, which there isn't here.
-pub fn is_host(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (text, None),
-    };
-    let is_address = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
-    let is_name = host.len() <= 253
-        && host.split('.').all(|label| {
-            !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        });
-    let named = host.contains('.') || host == "localhost" || port.is_some() || is_address;
-    (is_address || is_name) && named && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 #[cfg(test)]

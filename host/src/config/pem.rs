@@ -80,6 +80,11 @@ impl PemFile {
         })
     }
 
+    /// What stands in it, unparsed.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub fn error(&self, message: String) -> FileError {
         FileError { key: self.key.clone(), path: self.path.clone(), message }
     }

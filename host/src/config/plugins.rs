@@ -1,8 +1,10 @@
 //! `plugins`: where the decisions' components come from and what they may use.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::{Registry, Signatures};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,6 +25,14 @@ pub struct Plugins {
     /// For compiling and configuring a plugin in a process of its own.
     pub compile_timeout_s: u64,
     pub compile_memory_mib: u64,
+    /// Registries that need more than their name: a manifest may name any.
+    pub registries: BTreeMap<String, Registry>,
+    /// Files as Docker's `config.json`, which is what a mounted secret of type `kubernetes.io/dockerconfigjson` holds. Read at each
+    /// pull, so that a new password counts at once.
+    pub pull_secrets: Vec<PathBuf>,
+    /// For all of a pull.
+    pub pull_timeout_s: u64,
+    pub signatures: Signatures,
     pub cache: DecisionCache,
     pub records: Records,
     /// One of so many calls is run again on a fresh instance: a plugin that answers otherwise keeps state, and gets a fresh
@@ -69,6 +79,10 @@ impl Default for Plugins {
             component_mib: 32,
             compile_timeout_s: 60,
             compile_memory_mib: 2048,
+            registries: BTreeMap::new(),
+            pull_secrets: Vec::new(),
+            pull_timeout_s: 60,
+            signatures: Signatures::default(),
             cache: DecisionCache::default(),
             records: Records::default(),
             recheck_one_in: 1000,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Clearml, ClientCertificates, Config, KeySet, SameSite};
+use super::{Clearml, ClientCertificates, Config, KeySet, SameSite, is_registry};
 
 /// A rule that the configuration breaks.
 pub(super) struct Broken {
@@ -34,6 +34,7 @@ pub(super) fn check(config: &Config) -> Result<(), Broken> {
     config.clearml.as_ref().map_or(Ok(()), check_clearml)?;
     check_kubernetes(config)?;
     check_key_sets(config)?;
+    check_registries(config)?;
     check_tls(config)?;
     if config.http.listen == config.admin.listen && config.http.listen.port() != 0 {
         return broken("admin.listen", format!("found {}, which is http.listen; expected another port", config.admin.listen));
@@ -81,6 +82,9 @@ pub(super) fn notices(config: &Config) -> Vec<String> {
         notices.push(
             "base_domain: the host of public_url isn't within it, so a login there isn't seen by the sessions' own hosts".into(),
         );
+    }
+    for (host, _) in config.plugins.registries.iter().filter(|(_, it)| it.plain_http && it.password.is_some()) {
+        notices.push(format!("plugins.registries: the password for {host} goes over the network without TLS (plain_http)"));
     }
     if config.base_domain.is_none() {
         notices.push(
@@ -237,6 +241,19 @@ fn check_key_sets(config: &Config) -> Result<(), Broken> {
     Ok(())
 }
 
+fn check_registries(config: &Config) -> Result<(), Broken> {
+    for (host, registry) in &config.plugins.registries {
+        if !is_registry(host) {
+            return broken("plugins.registries", format!("found {host:?}, expected a host or host:port, as manifests write it"));
+        }
+        if registry.username.is_some() != registry.password.is_some() {
+            let message = format!("found only one of username and password for {host:?}, expected both or neither");
+            return broken("plugins.registries", message);
+        }
+    }
+    Ok(())
+}
+
 fn check_name(config: &Config) -> Result<(), Broken> {
     // It goes into URLs, tokens and runtime keys.
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -289,6 +306,7 @@ fn check_limits(config: &Config) -> Result<(), Broken> {
         ("plugins.component_mib", plugins.component_mib as u64, 1),
         ("plugins.compile_timeout_s", plugins.compile_timeout_s, 1),
         ("plugins.compile_memory_mib", plugins.compile_memory_mib, 64),
+        ("plugins.pull_timeout_s", plugins.pull_timeout_s, 1),
         ("tcp.timeouts.handshake_ms", config.tcp.timeouts.handshake_ms, 1),
         ("tcp.timeouts.idle_ms", config.tcp.timeouts.idle_ms, 1),
         ("tcp.limits.connections", config.tcp.limits.connections as u64, 1),

@@ -1,13 +1,9 @@
 //! h2spec, which tries what a server of HTTP/2 must get right. Built from its source by Go where it isn't cached.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::Mutex,
-};
+use std::process::Stdio;
 
-use super::need;
-use crate::{PATIENCE, cache};
+use super::go;
+use crate::PATIENCE;
 
 /// The tool with all that it's made of, so that each build is the same, and one that old releases of Go can make.
 const MODULE: &str = "module peers
@@ -21,7 +17,7 @@ require (
 	golang.org/x/net v0.17.0
 )
 ";
-const NAME: &str = "h2spec-2.2.1";
+const TOOL: go::Tool = go::Tool { name: "h2spec-2.2.1", module: MODULE, package: "github.com/summerwind/h2spec/cmd/h2spec" };
 
 /// One thing that was tried.
 #[derive(Debug)]
@@ -37,7 +33,7 @@ pub struct Case {
 /// # Panics
 /// When the tool can't be had or doesn't run: a test that needs it can't be passed over.
 pub async fn run(port: u16, path: &str) -> Vec<Case> {
-    let tool = tokio::task::spawn_blocking(tool).await.unwrap();
+    let tool = TOOL.path().await;
     let directory = tempfile::tempdir().unwrap();
     let report = directory.path().join("report.xml");
     let mut h2spec = tokio::process::Command::new(tool);
@@ -74,35 +70,4 @@ fn cases(report: &str) -> Vec<Case> {
 /// What stands on a line before an element's end.
 fn text(line: &str) -> String {
     line.split("</").next().unwrap_or_default().trim().to_owned()
-}
-
-fn tool() -> PathBuf {
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _one = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let directory = cache::directory().join("bin");
-    let tool = directory.join(NAME);
-    if !tool.exists() {
-        std::fs::create_dir_all(&directory).unwrap();
-        build(&tool);
-    }
-    tool
-}
-
-fn build(tool: &Path) {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("go.mod"), MODULE).unwrap();
-    let made = directory.path().join("h2spec");
-    let run = Command::new(need("go", "golang-go"))
-        .args(["build", "-mod=mod", "-o"])
-        .arg(&made)
-        .arg("github.com/summerwind/h2spec/cmd/h2spec")
-        .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(run.status.success(), "h2spec can't be built: {}\n{}", run.status, String::from_utf8_lossy(&run.stderr));
-    // Whole at once, for others that look for it.
-    let beside = tool.with_extension(std::process::id().to_string());
-    std::fs::copy(made, &beside).unwrap();
-    std::fs::rename(beside, tool).unwrap();
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wicketgate_tests::{Client, Gateway};
 
+use super::got;
 use crate::site::{
     DEFAULTS, SESSION, Site, defaults_with, generation, manifest, mounted, only, person, readiness, refused, settled, swapped,
 };
@@ -17,12 +18,6 @@ fn policy(allow: &str, mark: &str) -> String {
 
 fn set(allow: &str, mark: &str) -> String {
     defaults_with("routing-policy", &policy(allow, mark))
-}
-
-/// What the upstream got in a header, as the echo says.
-fn got(echo: &Value, header: &str) -> Value {
-    let headers = echo["headers"].as_array().unwrap();
-    headers.iter().find(|pair| pair[0] == json!(header)).map_or(Value::Null, |pair| pair[1].clone())
 }
 
 /// Something that is wrong with a directory.

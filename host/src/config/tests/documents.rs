@@ -20,6 +20,7 @@ key_sets:
 login: {users: [{id: ada, password: x}]}
 tcp: {ports: {start: 1, end: 2}, static_ports: {db: 2}}
 tls: {certificates: [{certificate: a.pem, key: a.key}]}
+plugins: {registries: {registry.example: {}}}
 ";
 
 /// Keys of `FULL` without which the parser refuses, so that they have no default.
@@ -60,7 +61,7 @@ fn keys(value: &Value, path: &str, into: &mut BTreeMap<String, String>) {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
                 // Names of key sets and ports are people's own.
-                let key = if ["key_sets", "tcp.static_ports"].contains(&path) { "<name>" } else { key };
+                let key = if ["key_sets", "tcp.static_ports", "plugins.registries"].contains(&path) { "<name>" } else { key };
                 let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
                 keys(value, &path, into);
             }

@@ -10,7 +10,7 @@ use super::*;
 
 mod replayed;
 use crate::{
-    admission::{Loader, Manifest},
+    admission::{Artifacts, Keys, Loader, Manifest},
     config::SecretEncoding,
     domain::{
         Attributes, Credential, EndpointId, EndpointName, Protocol, SessionId, SourceKind, UpstreamPath,
@@ -66,6 +66,8 @@ async fn bench(key_sets: KeySets) -> Bench {
         compiler: Compiler::in_process(&limits),
         key_sets: Arc::new(key_sets),
         context: Arc::new(context),
+        artifacts: Artifacts::new(std::path::PathBuf::new(), &limits, &[], None),
+        signatures: Keys::default(),
         limits,
         next_generation: AtomicU64::new(1),
         last: Default::default(),

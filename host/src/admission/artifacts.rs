@@ -1,0 +1,152 @@
+//! Artifacts of registries for the loader: pulled at most once, kept on disk or in memory, held against their digest at each use.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls::pki_types::CertificateDer;
+
+use super::{artifact::Artifact, pull::Request, pull_secret, reference::Reference};
+use crate::config;
+
+/// What is kept on disk, besides what the set that decides needs.
+const MOST_KEPT: usize = 32;
+const MOST_BYTES_KEPT: u64 = 1 << 30;
+
+/// Pulls and keeps.
+pub struct Artifacts {
+    /// The program that is run as the child that pulls.
+    program: PathBuf,
+    limits: config::Plugins,
+    authorities: Vec<String>,
+    /// None: in memory, for the life of the gateway.
+    directory: Option<PathBuf>,
+    memory: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+// === impl Artifacts ===
+
+impl Artifacts {
+    /// `program` is run as the child; for the gateway that's itself. `state` is its private directory.
+    pub fn new(program: PathBuf, limits: &config::Plugins, authorities: &[CertificateDer<'_>], state: Option<&Path>) -> Self {
+        let authorities = authorities.iter().map(|authority| STANDARD.encode(authority)).collect();
+        let directory = state.map(|state| state.join("artifacts"));
+        Self { program, limits: limits.clone(), authorities, directory, memory: Mutex::default() }
+    }
+
+    /// The component that the reference names.
+    ///
+    /// # Errors
+    /// Why it can't be had, in a sentence.
+    pub async fn component(&self, reference: &Reference) -> Result<Vec<u8>, String> {
+        if let Some(kept) = self.kept(reference) {
+            match kept.into_component(reference) {
+                Ok(component) if component.len() <= self.most_bytes() => return Ok(component),
+                Ok(component) => {
+                    return Err(format!("{} bytes, at most {} (plugins.component_mib)", component.len(), self.most_bytes()));
+                }
+                Err(why) => tracing::warn!(%reference, why, "a kept artifact was changed: it's pulled again"),
+            }
+        }
+        let (pull_secrets, registries) = (&self.limits.pull_secrets, &self.limits.registries);
+        let login = pull_secret::login(reference, registries, pull_secrets)?;
+        let plain_http = registries.get(&reference.registry).is_some_and(|registry| registry.plain_http);
+        let most_bytes = self.most_bytes() as u64;
+        let request =
+            Request { reference: reference.to_string(), login, plain_http, authorities: self.authorities.clone(), most_bytes };
+        let limit = self.limits.pull_timeout_s;
+        let artifact = tokio::time::timeout(Duration::from_secs(limit), request.in_child(&self.program))
+            .await
+            .map_err(|_| format!("pulling it took longer than {limit} s (plugins.pull_timeout_s)"))??;
+        let bytes = artifact.to_bytes();
+        let component = artifact.into_component(reference)?;
+        tracing::info!(%reference, bytes = component.len(), "a plugin was pulled");
+        self.keep(reference, bytes);
+        Ok(component)
+    }
+
+    /// These are what decides now: of the others, those that weren't for the longest time make room.
+    pub fn used<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
+        let used: Vec<&str> = references.map(|reference| reference.sha256.as_str()).collect();
+        match &self.directory {
+            None => self.memory.lock().unwrap_or_else(PoisonError::into_inner).retain(|digest, _| used.contains(&digest.as_str())),
+            Some(directory) => {
+                for digest in &used {
+                    let now = fs::File::options()
+                        .append(true)
+                        .open(directory.join(digest))
+                        .and_then(|file| file.set_modified(SystemTime::now()));
+                    if let Err(error) = now {
+                        tracing::debug!(%error, digest, "an artifact's time of use isn't noted");
+                    }
+                }
+                if let Err(error) = make_room(directory, &used)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    tracing::warn!(path = %directory.display(), %error, "kept artifacts can't be tidied");
+                }
+            }
+        }
+    }
+
+    fn most_bytes(&self) -> usize {
+        self.limits.component_mib << 20
+    }
+
+    fn kept(&self, reference: &Reference) -> Option<Artifact> {
+        match &self.directory {
+            Some(directory) => Artifact::from_bytes(&fs::read(directory.join(&reference.sha256)).ok()?),
+            None => Artifact::from_bytes(self.memory.lock().unwrap_or_else(PoisonError::into_inner).get(&reference.sha256)?),
+        }
+    }
+
+    /// What can't be kept is pulled again next time: no reason to refuse.
+    fn keep(&self, reference: &Reference, bytes: Vec<u8>) {
+        let Some(directory) = &self.directory else {
+            self.memory.lock().unwrap_or_else(PoisonError::into_inner).insert(reference.sha256.clone(), bytes);
+            return;
+        };
+        if let Err(error) = write(directory, &reference.sha256, &bytes) {
+            tracing::warn!(path = %directory.display(), %error, "an artifact can't be kept: after a restart it's pulled again");
+        }
+    }
+}
+
+/// Whole or not at all, whenever the process ends.
+fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let beside = directory.join(format!(".{name}"));
+    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    io::Write::write_all(&mut file, bytes)?;
+    // Not yet part of a set that decided: the first to make room.
+    file.set_modified(SystemTime::UNIX_EPOCH)?;
+    file.sync_all()?;
+    fs::rename(beside, directory.join(name))
+}
+
+fn make_room(directory: &Path, used: &[&str]) -> io::Result<()> {
+    let mut others = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !used.contains(&name.as_str()) {
+            let metadata = entry.metadata()?;
+            others.push((metadata.modified()?, metadata.len(), entry.path()));
+        }
+    }
+    others.sort_by(|one, other| other.0.cmp(&one.0));
+    let mut bytes = 0_u64;
+    for (at, (_, length, path)) in others.into_iter().enumerate() {
+        bytes = bytes.saturating_add(length);
+        if at >= MOST_KEPT || bytes > MOST_BYTES_KEPT {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
