@@ -21,10 +21,11 @@ mod watch;
 
 pub use self::{
     activation::Activation,
-    directory::{DirectoryError, Files},
+    components::unpack,
+    directory::{DirectoryError, Files, MANIFEST, hex},
     lifecycle::{Activate, Lifecycle},
     load::{Loaded, Loader, RefusedSet},
-    manifest::{Manifest, ManifestError},
+    manifest::{Component, Entry, Manifest, ManifestError},
     saved::Saved,
     status::{AdmissionStatus, Metrics},
     trial::{TrialError, Tried},

@@ -50,8 +50,8 @@ impl<'a> Components<'a> {
     }
 }
 
-/// Whatever stands in it, no more memory is used than for `most` bytes of content and as much to look back over.
-fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, String> {
+/// What zstd packed. Whatever stands in it, no more memory is used than for `most` bytes of content and as much to look back over.
+pub fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, String> {
     let window = most.next_power_of_two().trailing_zeros().max(USUAL_WINDOW);
     let mut unpacked = Vec::new();
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut decoder| {

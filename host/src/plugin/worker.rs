@@ -57,6 +57,12 @@ impl Worker {
         self.slots.borrow_mut().clear();
     }
 
+    /// The memory of the instance that this thread's next call of a plugin gets; none where it has none ready.
+    pub fn memory_bytes(&self, plugin: &Plugin) -> Option<usize> {
+        let slots = self.slots.borrow();
+        slots.get(&plugin.key).and_then(|slot| slot.ready.last()).map(Instance::memory_bytes)
+    }
+
     /// Instantiates and configures a set's plugins of the given kinds before the set is used, and lets go of instances whose
     /// set is gone. Those with WASI have had theirs, on their own threads, since they were loaded.
     ///
