@@ -6,6 +6,7 @@
 mod activation;
 pub mod cases;
 mod components;
+pub mod conformance;
 mod directory;
 mod lifecycle;
 mod load;
