@@ -11,6 +11,7 @@ mod directory;
 mod lifecycle;
 mod load;
 mod manifest;
+pub mod pack;
 mod probation;
 mod reference;
 pub mod replay;
@@ -34,6 +35,12 @@ pub use self::{
 };
 
 include!(concat!(env!("OUT_DIR"), "/embedded_plugins.rs"));
+
+/// The names of the default plugins, for messages: `a, b or c`.
+pub fn builtin_names() -> String {
+    let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+    names.split_last().map_or_else(String::new, |(last, first)| format!("{} or {last}", first.join(", ")))
+}
 
 /// A default plugin's component, by name.
 pub fn builtin(name: &str) -> Option<&'static [u8]> {

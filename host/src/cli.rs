@@ -1,6 +1,7 @@
 //! The command line. Called by the program alone; knows the configuration, and of the gateway only how it's started.
 
 mod check;
+mod output;
 mod plugin;
 mod probe;
 mod run;
@@ -51,7 +52,7 @@ enum Command {
     /// Work with configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Write and build plugins.
+    /// Write, build, try and pack plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
 }

@@ -30,6 +30,16 @@ impl Environment {
         Self(std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))).collect())
     }
 
+    /// The token of the admin listener, as a gateway takes it and as its operators' commands send it.
+    pub fn admin_token(&self) -> Option<&str> {
+        self.variable("WICKETGATE_ADMIN__TOKEN").filter(|token| !token.is_empty())
+    }
+
+    /// Whether somebody wants no colours on any terminal (no-color.org).
+    pub fn is_without_colour(&self) -> bool {
+        self.variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+    }
+
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

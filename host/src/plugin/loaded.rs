@@ -146,13 +146,21 @@ impl Plugin {
         spec: PluginSpec,
         key_sets: &KeySets,
     ) -> Result<Self, LoadError> {
+        Self::check_bytes(engine, component)?;
+        let compiled = compiler.compile(component).await?;
+        Self::link(engine, &compiled, component, spec, key_sets)
+    }
+
+    /// The part before compilation: a component's size and its first bytes.
+    ///
+    /// # Errors
+    /// It's too large, or no component.
+    pub fn check_bytes(engine: &Engine, component: &[u8]) -> Result<(), LoadError> {
         let most = engine.limits.component_mib << 20;
         if component.len() > most {
             return Err(LoadError::TooLarge { found: component.len(), most });
         }
-        check_format(component)?;
-        let compiled = compiler.compile(component).await?;
-        Self::link(engine, &compiled, component, spec, key_sets)
+        check_format(component)
     }
 
     /// The part after compilation.
