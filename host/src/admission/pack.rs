@@ -62,8 +62,7 @@ impl Pack {
         for entry in &manifest.entries {
             let Component::File(file) = &entry.component else { continue };
             let plugin = || entry.name.clone();
-            let content =
-                files.members.get(file).ok_or_else(|| PackError::Missing { plugin: plugin(), file: file.clone() })?;
+            let content = files.members.get(file).ok_or_else(|| PackError::Missing { plugin: plugin(), file: file.clone() })?;
             let is_packed = file.ends_with(PACKED);
             let component = if is_packed {
                 let unpacked = unpack(content, most);

@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn columns_stand_under_each_other() {
-        let rows = [vec!["ok".to_owned(), "format".into(), "a component".into()], vec!["FAILED".into(), "size".into(), String::new()]];
+        let rows =
+            [vec!["ok".to_owned(), "format".into(), "a component".into()], vec!["FAILED".into(), "size".into(), String::new()]];
         assert_eq!(table(&rows, |_, cell| cell.to_owned()), "ok      format  a component\nFAILED  size\n");
         assert_eq!(table(&[], |_, cell| cell.to_owned()), "");
     }

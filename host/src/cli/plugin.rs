@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub(super) use self::workshop::KindWord;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
     /// Write the project of a new plugin: source, cases, manifest, and all that it's built with.

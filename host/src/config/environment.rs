@@ -35,6 +35,12 @@ impl Environment {
         self.variable("WICKETGATE_ADMIN__TOKEN").filter(|token| !token.is_empty())
     }
 
+    /// The port of the admin listener of a gateway that runs under the same variables.
+    pub fn admin_port(&self) -> Option<u16> {
+        let listen = self.variable("WICKETGATE_ADMIN__LISTEN")?;
+        listen.parse::<std::net::SocketAddr>().ok().map(|listen| listen.port())
+    }
+
     /// Whether somebody wants no colours on any terminal (no-color.org).
     pub fn is_without_colour(&self) -> bool {
         self.variable("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -113,13 +113,19 @@ impl<'a> Declared<'a> {
             for name in self.attributes {
                 let mut session = plain_session();
                 session.set(name, [text.as_str()]);
-                all.push(Trial { what: format!("session {name}: {what}"), inputs: Inputs { session: Some(session), ..self.plain() } });
+                all.push(Trial {
+                    what: format!("session {name}: {what}"),
+                    inputs: Inputs { session: Some(session), ..self.plain() },
+                });
             }
         }
         for name in self.attributes {
             let mut session = plain_session();
             session.set(name, (0..1_000).map(|number| format!("value-{number}")));
-            all.push(Trial { what: format!("session {name}: 1,000 values"), inputs: Inputs { session: Some(session), ..self.plain() } });
+            all.push(Trial {
+                what: format!("session {name}: 1,000 values"),
+                inputs: Inputs { session: Some(session), ..self.plain() },
+            });
         }
     }
 
@@ -190,7 +196,10 @@ impl<'a> Declared<'a> {
             let plain = self.plain();
             let over_http = Inputs { http: Some(http), ..plain.clone() };
             all.push(Trial { what: format!("a request, {what} ({number})"), inputs: over_http });
-            all.push(Trial { what: format!("a TCP connection, {what} ({number})"), inputs: Inputs { http: None, tcp: Some(tcp), ..plain } });
+            all.push(Trial {
+                what: format!("a TCP connection, {what} ({number})"),
+                inputs: Inputs { http: None, tcp: Some(tcp), ..plain },
+            });
         }
     }
 
@@ -219,7 +228,10 @@ impl<'a> Declared<'a> {
         (0..64).for_each(|number| claims.set(&format!("claim-{number}"), vec!["x".repeat(1_000); 4]));
         let people = [
             ("with a long id", principal(&"x".repeat(256))),
-            ("with 256 groups", Principal { groups: (0..256).map(|number| format!("group-{number}")).collect(), ..principal("ada") }),
+            (
+                "with 256 groups",
+                Principal { groups: (0..256).map(|number| format!("group-{number}")).collect(), ..principal("ada") },
+            ),
             ("with many claims", Principal { claims, ..principal("ada") }),
             ("with empty names", Principal { name: Some(String::new()), role: Some(String::new()), ..principal("ada") }),
             ("who is the owner", principal("owner")),

@@ -27,13 +27,10 @@ fn text(pack: &Pack) -> &str {
 #[test]
 fn components_are_packed_and_pinned_and_the_rest_stays() {
     let (a, p) = (b"\0asm a".repeat(100), b"\0asm p".repeat(100));
-    let files = files(MANIFEST_TEXT, &[
-        ("a.wasm", &a),
-        ("p.wasm", &p),
-        ("p-cases.yaml", b"[]"),
-        ("old.wasm", b"\0asm"),
-        ("p.wasm.sig", b"x"),
-    ]);
+    let files = files(
+        MANIFEST_TEXT,
+        &[("a.wasm", &a), ("p.wasm", &p), ("p-cases.yaml", b"[]"), ("old.wasm", b"\0asm"), ("p.wasm.sig", b"x")],
+    );
     let pack = Pack::of(&files, 1 << 20).unwrap();
     assert_eq!(pack.members.keys().collect::<Vec<_>>(), ["a.wasm.zst", "p-cases.yaml", "p.wasm.zst", "plugins.yaml"]);
     assert_eq!(unpack(&pack.members["p.wasm.zst"], 1 << 20).unwrap(), p);
@@ -65,7 +62,8 @@ fn comments_and_order_of_a_manifest_stay() {
 #[test]
 fn a_manifest_in_an_unusual_form_is_written_anew() {
     let a = b"\0asm a".repeat(100);
-    let manifest = MANIFEST_TEXT.replace("file: a.wasm,", "\"file\": a.wasm,").replace("file: p.wasm # ours", "builtin: routing-policy");
+    let manifest =
+        MANIFEST_TEXT.replace("file: a.wasm,", "\"file\": a.wasm,").replace("file: p.wasm # ours", "builtin: routing-policy");
     let pack = Pack::of(&files(&manifest, &[("a.wasm", &a)]), 1 << 20).unwrap();
     let parsed = Manifest::parse(text(&pack)).unwrap();
     assert_eq!(parsed.entries[1].component, Component::File("a.wasm.zst".into()));

@@ -12,7 +12,7 @@ use self::behaviour::examine;
 use super::{
     cases,
     inspect::ZSTD_LEVEL,
-    workshop::{Blank, KindWord, Subject, With, Workshop},
+    workshop::{Blank, KindWord, With, Workshop},
 };
 use crate::{
     admission::{Files, MANIFEST},
@@ -126,11 +126,9 @@ impl Check {
 
     /// As the gateway would take it, and then each plugin by itself.
     fn directory(&self, workshop: &Workshop) -> Result<Vec<Finding>, Stop> {
-        for (given, name) in [
-            (self.with.config.is_some(), "--config"),
-            (self.with.kind.is_some(), "--kind"),
-            (!self.cases.is_empty(), "--cases"),
-        ] {
+        for (given, name) in
+            [(self.with.config.is_some(), "--config"), (self.with.kind.is_some(), "--kind"), (!self.cases.is_empty(), "--cases")]
+        {
             if given {
                 return Err(Stop::usage(format!("{name}: found with a directory, whose {MANIFEST} says this for each plugin")));
             }
@@ -144,7 +142,8 @@ impl Check {
             Err(Stop::Failed(why)) => return Ok(vec![Finding::failed("directory", why)]),
             Err(stop) => return Err(stop),
         };
-        let mut findings = vec![Finding::ok("directory", format!("{} in a set that loads", counted(set.plugins().count(), "plugin")))];
+        let mut findings =
+            vec![Finding::ok("directory", format!("{} in a set that loads", counted(set.plugins().count(), "plugin")))];
         findings.push(members_size(&files)?);
         for plugin in set.plugins() {
             let named = |finding: Finding| Finding { plugin: Some(plugin.spec.name.clone()), ..finding };
@@ -192,7 +191,11 @@ fn members_size(files: &Files) -> Result<Finding, Stop> {
     let (mut bytes, mut packed) = (files.manifest.len(), files.manifest.len());
     for (name, content) in &files.members {
         bytes += content.len();
-        let smaller = if name.ends_with(".wasm") { zstd::encode_all(content.as_slice(), ZSTD_LEVEL).map_err(Stop::failed)?.len() } else { content.len() };
+        let smaller = if name.ends_with(".wasm") {
+            zstd::encode_all(content.as_slice(), ZSTD_LEVEL).map_err(Stop::failed)?.len()
+        } else {
+            content.len()
+        };
         packed += smaller;
     }
     Ok(fit(&format!("{} in all, {} packed", size(bytes), size(packed)), packed))
@@ -232,7 +235,8 @@ fn unknown_key(workshop: &Workshop, blank: &Blank, plugin: &Plugin, config: &Val
         Err(LoadError::Configure(why)) => Finding::ok("unknown key", format!("is refused: {why}")),
         Err(error) => Finding::failed("unknown key", format!("expected that configure refuses it, found: {error}")),
         Ok(_) => {
-            let says = format!("configure took '{KEY}': a misspelt key would go unnoticed, expected an error of kind invalid-config");
+            let says =
+                format!("configure took '{KEY}': a misspelt key would go unnoticed, expected an error of kind invalid-config");
             Finding::failed("unknown key", says)
         }
     }

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::workshop::{Blank, KindWord, Subject, Workshop};
 use crate::{
     cli::output::{self, Colour, Paint, Stop, Verdict, grouped},
-
     plugin::Plugin,
 };
 

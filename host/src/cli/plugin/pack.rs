@@ -102,15 +102,17 @@ impl Pack {
             "directory" if self.namespace.is_some() => misplaced("--namespace"),
             "directory" if self.output.is_some() => misplaced("--output"),
             "directory" => Ok(Form::Directory(Path::new(name))),
-            "configmap" if !kubernetes::is_name(name) => {
-                Err(Stop::usage(format!("--to configmap: found '{name}', expected a name of a-z, 0-9, - and . within 253 characters")))
-            }
+            "configmap" if !kubernetes::is_name(name) => Err(Stop::usage(format!(
+                "--to configmap: found '{name}', expected a name of a-z, 0-9, - and . within 253 characters"
+            ))),
             "configmap" if self.helm && self.namespace.is_some() => {
                 Err(Stop::usage("--namespace: found with --helm, which takes it of the release"))
             }
             "configmap" if self.helm => Ok(Form::Values(name)),
             "configmap" => match self.namespace.as_deref().filter(|namespace| !kubernetes::is_label(namespace)) {
-                Some(found) => Err(Stop::usage(format!("--namespace: found '{found}', expected a-z, 0-9 and - within 63 characters"))),
+                Some(found) => {
+                    Err(Stop::usage(format!("--namespace: found '{found}', expected a-z, 0-9 and - within 63 characters")))
+                }
                 None => Ok(Form::ConfigMap(name)),
             },
             other => Err(Stop::usage(format!("--to: found '{other}', expected directory or configmap"))),
@@ -124,7 +126,8 @@ impl Pack {
             return Ok(());
         }
         let largest = packed.members.iter().max_by_key(|(_, content)| content.len());
-        let largest = largest.map_or_else(String::new, |(name, content)| format!(", of which {name} has {}", grouped(content.len() as u128)));
+        let largest =
+            largest.map_or_else(String::new, |(name, content)| format!(", of which {name} has {}", grouped(content.len() as u128)));
         Err(Stop::failed(format!(
             "found {} bytes packed{largest}, expected at most {} ({what}); a registry (oci) or a volume holds more",
             grouped(bytes as u128),

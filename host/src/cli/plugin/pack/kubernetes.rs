@@ -49,7 +49,8 @@ fn parted(members: &Members) -> (Vec<(&str, &str)>, Vec<(&str, &[u8])>) {
 fn scalar(name: &str, content: &str, indent: usize) -> String {
     let margin = " ".repeat(indent);
     let starts_plainly = content.lines().next().is_some_and(|first| !first.is_empty() && !first.starts_with([' ', '\t']));
-    let is_printable = content.chars().all(|char| char == '\n' || !(char.is_control() || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}')));
+    let is_printable =
+        content.chars().all(|char| char == '\n' || !(char.is_control() || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}')));
     if !starts_plainly || !is_printable {
         return format!("{margin}{name}: {}\n", serde_json::Value::from(content));
     }
@@ -88,7 +89,8 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_byte_for_byte() {
-        let texts = ["a: 1\n", "# c\n\na: |\n  x\n  \n", "a: 1", "a: 1\n\n\n", "  a: 1\n", "\na: 1\n", "a: \t1\r\n", "ä: \u{1f600}\n", ""];
+        let texts =
+            ["a: 1\n", "# c\n\na: |\n  x\n  \n", "a: 1", "a: 1\n\n\n", "  a: 1\n", "\na: 1\n", "a: \t1\r\n", "ä: \u{1f600}\n", ""];
         for text in texts {
             let members = Members::from([
                 ("plugins.yaml".to_owned(), text.as_bytes().to_vec()),
@@ -96,13 +98,17 @@ mod tests {
             ]);
             let written = config_map("team-plugins", Some("team-a"), &members);
             let read: Value = serde_saphyr::from_str(&written).unwrap_or_else(|error| panic!("{error}\n{written}"));
-            assert_eq!(read, json!({
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": "team-plugins", "namespace": "team-a"},
-                "data": {"plugins.yaml": text},
-                "binaryData": {"a.wasm.zst": "KLUv/f8="},
-            }), "{written}");
+            assert_eq!(
+                read,
+                json!({
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": {"name": "team-plugins", "namespace": "team-a"},
+                    "data": {"plugins.yaml": text},
+                    "binaryData": {"a.wasm.zst": "KLUv/f8="},
+                }),
+                "{written}"
+            );
             let written = values(&members);
             let read: Value = serde_saphyr::from_str(&written).unwrap_or_else(|error| panic!("{error}\n{written}"));
             assert_eq!(read, json!({"plugins": {"files": {"plugins.yaml": text, "a.wasm.zst": "KLUv/f8="}}}), "{written}");

@@ -120,7 +120,10 @@ impl Report {
     pub fn judge(&self, most_differences: usize, least_replayed_percent: u8) -> Vec<String> {
         let mut against = Vec::new();
         if self.differences > most_differences {
-            against.push(format!("{}, at most {most_differences} may be (--most-differences)", counted(self.differences, "difference")));
+            against.push(format!(
+                "{}, at most {most_differences} may be (--most-differences)",
+                counted(self.differences, "difference")
+            ));
         }
         if self.replayed() == 0 {
             against.push("no record could be run again: this says nothing".to_owned());

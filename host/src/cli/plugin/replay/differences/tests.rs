@@ -26,7 +26,8 @@ fn difference(before: Value, after: Value) -> Found {
 fn a_difference_says_about_whom_and_what_changes() {
     let mut report = Report::new(10);
     report.add(difference(decided(json!({"reject": {}}), "not-admitted"), decided(json!({"forward": {}}), "owner")));
-    report.add(difference(decided(json!({"forward": {}}), "owner"), json!({"failed": {"by": "p", "fault": "trap", "message": "x"}})));
+    report
+        .add(difference(decided(json!({"forward": {}}), "owner"), json!({"failed": {"by": "p", "fault": "trap", "message": "x"}})));
     report.add(difference(decided(json!({"forward": {}}), "owner"), decided(json!({"forward": {"endpoint": "api"}}), "owner")));
     let text = report.in_words(&report.judge(0, 90), Paint::none());
     let lines: Vec<&str> = text.lines().collect();
@@ -49,9 +50,7 @@ fn what_could_not_be_run_is_said_and_counts() {
     report.add(Found::OtherKind);
     report.add(Found::NotAsked);
     (1..6).for_each(|number| report.add(Found::Unreadable(format!("line {number}: bad"))));
-    assert_eq!(report.judge(0, 90), [
-        "only 88 % of the records could be run again, at least 90 % must (--least-replayed-percent)"
-    ]);
+    assert_eq!(report.judge(0, 90), ["only 88 % of the records could be run again, at least 90 % must (--least-replayed-percent)"]);
     assert_eq!(report.judge(0, 88), [""; 0]);
     let text = report.in_words(&[], Paint::none());
     for part in [
