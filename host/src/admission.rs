@@ -27,7 +27,7 @@ pub use self::{
     directory::{DirectoryError, Files, MANIFEST, hex},
     lifecycle::{Activate, Lifecycle},
     load::{Loaded, Loader, RefusedSet},
-    manifest::{Component, Entry, Manifest, ManifestError},
+    manifest::{Component, Manifest, ManifestError},
     saved::Saved,
     status::{AdmissionStatus, Metrics},
     trial::{TrialError, Tried},

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 pub use self::inputs::{Trial, trials};
 use crate::{
     domain::record::Outcome,
-    plugin::{Fault, Kind, PluginSet, Replayed, Worker},
+    plugin::{PluginSet, Replayed, Worker},
 };
 
-const KINDS: [Kind; 3] = [Kind::DiscoveryFilter, Kind::Authenticator, Kind::RoutingPolicy];
 /// Faults that an input must not bring about: the plugin didn't return by itself, or what it answered is no answer.
 const BREAKS: [&str; 5] = ["trap", "deadline", "memory", "output", "instance"];
 /// Before growth is looked at: allocators take their first pages, tables get their size.
@@ -78,17 +77,18 @@ pub fn first_run(set: &PluginSet, worker: &Worker, trials: &[Trial], mut ran: im
     (outcomes, broken)
 }
 
-/// Runs the same trials in other orders, each on an instance of its own, and once more after all that went before. Those that the
-/// plugin fails on are run, too, so that what follows comes after a trap; they aren't compared, since a trap says where it was.
+/// Runs the same trials in other orders, each on an instance of its own, and each twice. Those that the plugin fails on are run, too,
+/// so that what follows comes after a trap; they aren't compared, since a trap says where it was.
 pub fn compare_runs(
     set: &PluginSet,
-    worker: &Worker,
+    kept: &Worker,
+    fresh: &Worker,
     trials: &[Trial],
     first: &[Outcome],
     mut ran: impl FnMut(),
-) -> Result<Vec<Unsteady>, Fault> {
+) -> Vec<Unsteady> {
     let mut unsteady: Vec<Unsteady> = Vec::new();
-    let mut compare = |at: usize, when| {
+    let mut compare = |worker: &Worker, at: usize, when| {
         let then = run(set, worker, &trials[at]);
         let known = unsteady.iter().any(|earlier| earlier.what == trials[at].what);
         if !known && !is_broken(&first[at]) && then != first[at] {
@@ -96,22 +96,14 @@ pub fn compare_runs(
         }
         ran();
     };
-    (0..trials.len()).rev().for_each(|at| compare(at, "in the reverse order"));
+    (0..trials.len()).rev().for_each(|at| compare(kept, at, "in the reverse order"));
     let mut shuffled: Vec<usize> = (0..trials.len()).collect();
     fastrand::Rng::with_seed(trials.len() as u64).shuffle(&mut shuffled);
-    shuffled.iter().for_each(|at| compare(*at, "in a mixed order"));
-    for at in 0..trials.len() {
-        worker.forget_instances();
-        compare(at, "on a fresh instance");
-    }
-    worker.forget_instances();
-    worker.prepare(set, &KINDS)?;
+    shuffled.iter().for_each(|at| compare(kept, *at, "in a mixed order"));
+    (0..trials.len()).for_each(|at| compare(fresh, at, "on a fresh instance"));
     // Twice in a row: what a first call leaves behind shows in the second.
-    (0..trials.len()).for_each(|at| {
-        compare(at, "a second time");
-        compare(at, "a second time");
-    });
-    Ok(unsteady)
+    (0..trials.len()).flat_map(|at| [at, at]).for_each(|at| compare(kept, at, "a second time"));
+    unsteady
 }
 
 /// Calls one instance many times, for at most so long, and looks at its memory. None where no instance is to be seen: a plugin that

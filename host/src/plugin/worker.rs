@@ -32,6 +32,8 @@ pub struct Worker {
     key: RefCell<Vec<u8>>,
     /// Whether its calls count as what plugins did.
     counts: bool,
+    /// Which instances its calls run on.
+    instances: Instances,
 }
 
 struct Slot {
@@ -44,12 +46,24 @@ struct Slot {
 impl Worker {
     pub fn new(engine: Arc<Engine>) -> Self {
         let cache = DecisionCache::new(&engine.limits.cache);
-        Self { engine, slots: RefCell::default(), cache: RefCell::new(cache), key: RefCell::default(), counts: true }
+        Self {
+            engine,
+            slots: RefCell::default(),
+            cache: RefCell::new(cache),
+            key: RefCell::default(),
+            counts: true,
+            instances: Instances::Kept,
+        }
     }
 
     /// One on which decisions are run again, which plugins' counts don't show.
     pub fn for_replay(engine: Arc<Engine>) -> Self {
         Self { counts: false, ..Self::new(engine) }
+    }
+
+    /// The same, with an instance of its own for each call.
+    pub fn for_replay_on_fresh_instances(engine: Arc<Engine>) -> Self {
+        Self { instances: Instances::Fresh, ..Self::for_replay(engine) }
     }
 
     /// Lets go of all instances: the next call of each plugin is the first of a fresh one.
@@ -91,7 +105,7 @@ impl Worker {
         read: impl Fn(Result<Q::Answer, Fault>, &mut CallState) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let budget = Budget::new(plugin.spec.call_budget_ms);
-        let instances = if plugin.is_isolated() { Instances::Fresh } else { Instances::Kept };
+        let instances = if plugin.is_isolated() { Instances::Fresh } else { self.instances };
         let outcome = self.ask_once(plugin, question, state(), &read, budget, instances).await;
         if !self.counts {
             return outcome;
@@ -147,11 +161,7 @@ impl Worker {
         }
     }
 
-    fn call_kept<T>(
-        &self,
-        plugin: &Arc<Plugin>,
-        run: impl FnOnce(&mut Instance) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    fn call_kept<T>(&self, plugin: &Arc<Plugin>, run: impl FnOnce(&mut Instance) -> Result<T, Fault>) -> Result<T, Fault> {
         let ready = self.slots.borrow_mut().get_mut(&plugin.key).and_then(|slot| slot.ready.pop());
         let outcome = match ready {
             Some(instance) => Ok(instance),

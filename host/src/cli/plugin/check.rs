@@ -15,7 +15,7 @@ use super::{
     workshop::{Blank, KindWord, With, Workshop},
 };
 use crate::{
-    admission::{Files, MANIFEST},
+    admission::{Files, MANIFEST, Tried, cases::Case},
     cli::output::{self, Colour, Paint, Stop, Verdict, counted, plain, size},
     plugin::{LoadError, Plugin},
 };
@@ -118,7 +118,7 @@ impl Check {
         findings.push(declared(&plugin));
         findings.push(unknown_key(workshop, &blank, &plugin, &config));
         if !self.cases.is_empty() {
-            findings.push(own_cases(workshop, &plugin, &self.cases)?);
+            findings.push(own_cases(workshop, &plugin, &cases::read(&self.cases, kind)?));
         }
         findings.extend(examine(workshop, &plugin));
         Ok(findings)
@@ -137,17 +137,19 @@ impl Check {
             Ok(files) => files,
             Err(error) => return Ok(vec![Finding::failed("directory", error.to_string())]),
         };
-        let set = match workshop.load_directory(&files) {
-            Ok(set) => set,
+        let loaded = match workshop.load_directory(&files) {
+            Ok(loaded) => loaded,
             Err(Stop::Failed(why)) => return Ok(vec![Finding::failed("directory", why)]),
             Err(stop) => return Err(stop),
         };
-        let mut findings =
-            vec![Finding::ok("directory", format!("{} in a set that loads", counted(set.plugins().count(), "plugin")))];
+        let mut findings = vec![Finding::ok("directory", format!("{} in a set that loads", counted(loaded.tried.len(), "plugin")))];
         findings.push(members_size(&files)?);
-        for plugin in set.plugins() {
+        for Tried { plugin, cases } in &loaded.tried {
             let named = |finding: Finding| Finding { plugin: Some(plugin.spec.name.clone()), ..finding };
             findings.push(named(declared(plugin)));
+            if !cases.is_empty() {
+                findings.push(named(own_cases(workshop, plugin, cases)));
+            }
             findings.extend(examine(workshop, plugin).into_iter().map(named));
         }
         Ok(findings)
@@ -242,17 +244,16 @@ fn unknown_key(workshop: &Workshop, blank: &Blank, plugin: &Plugin, config: &Val
     }
 }
 
-fn own_cases(workshop: &Workshop, plugin: &Arc<Plugin>, files: &[PathBuf]) -> Result<Finding, Stop> {
-    let cases = cases::read(files, plugin.spec.kind)?;
+fn own_cases(workshop: &Workshop, plugin: &Arc<Plugin>, cases: &[Case]) -> Finding {
     let (set, worker) = (workshop.alone(plugin), workshop.worker());
     let failed: Vec<cases::Ran> = cases.iter().map(|case| cases::run(&set, &worker, case)).filter(|ran| !ran.passed).collect();
-    Ok(match failed.first() {
+    match failed.first() {
         None => Finding::ok("cases", format!("{} passed", counted(cases.len(), "case"))),
         Some(first) => {
             let mismatch = first.mismatches.first().map(ToString::to_string).unwrap_or_default();
             Finding::failed("cases", format!("{} of {} failed, such as '{}': {mismatch}", failed.len(), cases.len(), first.name))
         }
-    })
+    }
 }
 
 fn in_words(findings: &[Finding], paint: Paint) -> String {

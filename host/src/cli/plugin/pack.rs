@@ -74,7 +74,7 @@ impl Pack {
         let packed = pack::Pack::of(&files, workshop.limits().component_mib << 20).map_err(Stop::failed)?;
         // What comes out must load, exactly as the gateway would read it.
         let read_back = Files::from_members(&self.directory, &packed.members).map_err(Stop::failed)?;
-        let plugins = workshop.load_directory(&read_back)?.plugins().count();
+        let plugins = workshop.load_directory(&read_back)?.tried.len();
         self.check_size(&form, &packed)?;
         let written = self.write(&form, &packed)?;
         if self.json {

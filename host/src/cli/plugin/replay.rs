@@ -127,7 +127,7 @@ impl Replay {
         } else if self.with.config.is_some() {
             return Err(Stop::usage(format!("--config: found with a directory, whose {MANIFEST} says this for each plugin")));
         }
-        workshop.load_directory(&files)
+        Ok(workshop.load_directory(&files)?.set)
     }
 }
 

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::{
-    admission::{self, Files, Loader, Manifest},
+    admission::{self, Files, Loaded, Loader, Manifest},
     cli::output::{Stop, progress},
     config::{self, SecretEncoding},
     domain::{Timestamp, decision::Kind},
@@ -99,7 +99,7 @@ impl Workshop {
             cache: limits.cache.clone(),
             recorder: Recorder::new(&limits.records).map_err(Stop::failed)?,
         };
-        let compiler = Compiler::new(program, &limits);
+        let compiler = Compiler::new(program, &limits, None);
         Ok(Self { runtime, engine, compiler, context: Arc::new(context), limits })
     }
 
@@ -110,6 +110,11 @@ impl Workshop {
     /// A thread's side of plugins, whose calls count nowhere.
     pub fn worker(&self) -> Worker {
         Worker::for_replay(Arc::clone(&self.engine))
+    }
+
+    /// The same, with an instance of its own for each call.
+    pub fn fresh_worker(&self) -> Worker {
+        Worker::for_replay_on_fresh_instances(Arc::clone(&self.engine))
     }
 
     /// A component's bytes, unpacked.
@@ -182,12 +187,12 @@ impl Workshop {
     ///
     /// # Errors
     /// Why the gateway wouldn't.
-    pub fn load_directory(&self, files: &Files) -> Result<Arc<PluginSet>, Stop> {
+    pub fn load_directory(&self, files: &Files) -> Result<Loaded, Stop> {
         let manifest = Manifest::parse(&files.manifest).map_err(Stop::failed)?;
         let named: Vec<String> = manifest.entries.iter().flat_map(|entry| entry.grants.key_sets.clone()).collect();
         let loader = Loader {
             engine: Arc::clone(&self.engine),
-            compiler: Compiler::new(std::env::current_exe().map_err(Stop::failed)?, &self.limits),
+            compiler: Compiler::new(std::env::current_exe().map_err(Stop::failed)?, &self.limits, None),
             key_sets: Arc::new(stand_ins(&named)),
             context: Arc::clone(&self.context),
             limits: self.limits.clone(),
@@ -195,9 +200,9 @@ impl Workshop {
             last: Default::default(),
         };
         let shown = progress("compiling", 0);
-        let set = self.runtime.block_on(loader.load_files(files)).map_err(Stop::failed);
+        let loaded = self.runtime.block_on(loader.load_files(files)).map_err(Stop::failed);
         shown.finish_and_clear();
-        set
+        loaded
     }
 }
 

@@ -22,13 +22,11 @@ pub(super) fn examine(workshop: &Workshop, plugin: &Arc<Plugin>) -> Vec<Finding>
     let (set, worker) = (workshop.alone(plugin), workshop.worker());
     let trials = conformance::trials(plugin);
     let shown = progress("calling", trials.len() * RUNS);
-    let mut findings = vec![instances(&set, &worker)];
+    let mut findings: Vec<Finding> = if plugin.wasi_imports().is_empty() { vec![instances(&set, &worker)] } else { Vec::new() };
     let (first, broken) = conformance::first_run(&set, &worker, &trials, || shown.inc(1));
     findings.push(hostile(&trials, &broken));
-    findings.push(match conformance::compare_runs(&set, &worker, &trials, &first, || shown.inc(1)) {
-        Ok(unsteady) => determinism(&trials, &unsteady),
-        Err(fault) => Finding::failed("determinism", format!("no instance could be made any more: {fault}")),
-    });
+    let unsteady = conformance::compare_runs(&set, &worker, &workshop.fresh_worker(), &trials, &first, || shown.inc(1));
+    findings.push(determinism(&trials, &unsteady));
     shown.finish_and_clear();
     findings.push(memory(plugin, conformance::growth(&set, &worker, &trials, &first, GROWTH_CALLS, GROWTH_TIME)));
     findings
@@ -77,7 +75,9 @@ fn determinism(trials: &[Trial], unsteady: &[Unsteady]) -> Finding {
 
 fn memory(plugin: &Plugin, growth: Option<Growth>) -> Finding {
     let Some(growth) = growth else {
-        let says = "no instance of it is left to look at".to_owned();
+        let says =
+            if plugin.wasi_imports().is_empty() { "no instance of it is left" } else { "its instances are on other threads" };
+        let says = format!("{says}: nothing to look at");
         return Finding { result: super::Outcome::Skipped, ..Finding::ok("memory", says) };
     };
     let limit = plugin.spec.memory_bytes;

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
+    admission::replay::about,
     cli::output::{self, Colour, Paint, counted, plain},
-    domain::{
-        Identity,
-        record::{Inputs, Outcome, Record},
-    },
+    domain::record::{Outcome, Record},
 };
 
 /// Bad lines that are shown.
@@ -214,7 +212,7 @@ impl Difference {
         }
         Self {
             id: record.id.to_string(),
-            subject: plain(&subject(&record.inputs), SUBJECT_SHOWN),
+            subject: plain(&about(&record.inputs), SUBJECT_SHOWN),
             before: plain(&before_words, OUTCOME_SHOWN),
             after: plain(&after_words, OUTCOME_SHOWN),
             effect,
@@ -234,37 +232,6 @@ fn whole(outcome: &Outcome) -> String {
         Outcome::Decided(decided) => serde_json::to_string(&decided.decision).unwrap_or_default(),
         Outcome::Failed(_) => in_words(outcome),
     }
-}
-
-/// What a decision was about: `GET gate.example/lab as ada to s1`.
-fn subject(inputs: &Inputs) -> String {
-    let session = |name: &str| inputs.session.as_ref().and_then(|session| session.first(name)).map(str::to_owned);
-    let mut words = Vec::new();
-    if let Some(http) = &inputs.http {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        words.push(http.method.clone().unwrap_or_else(|| "a request".into()));
-        let place = text(&http.authority) + &text(&http.path);
-        words.extend((!place.is_empty()).then_some(place));
-        words.extend(http.upgrade.as_ref().map(|upgrade| format!("({upgrade})")));
-    }
-    if let Some(tcp) = &inputs.tcp {
-        words.push("tcp".into());
-        words.extend(tcp.listener_port.map(|port| format!("port {port}")));
-        words.extend(tcp.client_address.map(|address| format!("from {address}")));
-    }
-    match &inputs.identity {
-        Some(Identity::Principal(principal)) => words.push(format!("as {}", principal.id)),
-        Some(Identity::Anonymous) => words.push("as nobody".into()),
-        None => {}
-    }
-    let id = session("session.id").or_else(|| session("session.name"));
-    words.push(match (id, inputs.session.is_some()) {
-        (Some(id), _) => format!("to {id}"),
-        (None, true) => "to a session".into(),
-        (None, false) => "to no session".into(),
-    });
-    words.extend(session("owner").map(|owner| format!("of {owner}")));
-    words.join(" ")
 }
 
 #[cfg(test)]

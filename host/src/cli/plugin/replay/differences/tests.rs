@@ -31,7 +31,7 @@ fn a_difference_says_about_whom_and_what_changes() {
     report.add(difference(decided(json!({"forward": {}}), "owner"), decided(json!({"forward": {"endpoint": "api"}}), "owner")));
     let text = report.in_words(&report.judge(0, 90), Paint::none());
     let lines: Vec<&str> = text.lines().collect();
-    let subject = r"GET gate.example/lab\u{1b}[2J as ada to s1 of bob";
+    let subject = "ada GET /lab?[2J of s1";
     assert!(lines[0].starts_with(&format!("00000000000000ab  {subject}  reject (not-admitted)")), "{text}");
     assert!(lines[0].contains("-> forward (owner)") && lines[0].ends_with("lets in"), "{text}");
     assert!(lines[1].contains("-> fails (trap: x)") && lines[1].ends_with("turns away"), "{text}");
