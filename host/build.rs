@@ -39,7 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn write_author_files(script: &BuildScript) -> Result<(), Box<dyn Error>> {
-    let mut table = String::from("/// What projects of plugins are made of: name and content.\npub static FILES: &[(&str, &[u8])] = &[\n");
+    let mut table =
+        String::from("/// What projects of plugins are made of: name and content.\npub static FILES: &[(&str, &[u8])] = &[\n");
     for (directory, name) in FOR_AUTHORS {
         let root = script.checkout().join(directory);
         let mut files = Vec::new();

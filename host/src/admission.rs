@@ -8,10 +8,12 @@ mod artifact;
 mod artifacts;
 pub mod cases;
 mod components;
+pub mod conformance;
 mod directory;
 mod lifecycle;
 mod load;
 mod manifest;
+pub mod pack;
 mod probation;
 mod pull;
 mod pull_secret;
@@ -27,10 +29,11 @@ mod watch;
 pub use self::{
     activation::Activation,
     artifacts::Artifacts,
-    directory::{DirectoryError, Files},
+    components::unpack,
+    directory::{DirectoryError, Files, MANIFEST, hex},
     lifecycle::{Activate, Lifecycle},
     load::{Loaded, Loader, RefusedSet},
-    manifest::{Manifest, ManifestError, schema as manifest_schema},
+    manifest::{Component, Manifest, ManifestError, schema as manifest_schema},
     pull::pull_standard_input,
     saved::Saved,
     signature::{KeyError, Keys},
@@ -40,6 +43,12 @@ pub use self::{
 };
 
 include!(concat!(env!("OUT_DIR"), "/embedded_plugins.rs"));
+
+/// The names of the default plugins, for messages: `a, b or c`.
+pub fn builtin_names() -> String {
+    let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+    names.split_last().map_or_else(String::new, |(last, first)| format!("{} or {last}", first.join(", ")))
+}
 
 /// A default plugin's component, by name.
 pub fn builtin(name: &str) -> Option<&'static [u8]> {

@@ -1,6 +1,8 @@
 //! The command line. Called by the program alone; knows the configuration, and of the gateway only how it's started.
 
 mod check;
+mod operator;
+mod output;
 mod plugin;
 mod probe;
 mod run;
@@ -58,9 +60,15 @@ enum Command {
     /// Work with configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Write and build plugins.
+    /// Write, build, try and pack plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Say which plugins decide in a running gateway, and what became of the last change. Exits with 1 when it isn't ready.
+    Status(operator::Status),
+    /// Say why a request got in or didn't: one recorded decision of a running gateway, by its id.
+    Explain(operator::Explain),
+    /// Write the recorded decisions of a running gateway to standard output, one JSON a line.
+    Decisions(operator::Decisions),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -112,6 +120,9 @@ pub fn main() -> ExitCode {
         Command::Probe { url } => probe::probe(&url),
         Command::Config(ConfigCommand::Check { source }) => check::check(source.config.as_deref()),
         Command::Plugin(command) => plugin::run(command),
+        Command::Status(status) => status.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Decisions(decisions) => decisions.run(),
     }
 }
 

@@ -21,6 +21,7 @@ mod question;
 mod record;
 mod set;
 pub mod subject;
+mod survey;
 mod wasi;
 mod worker;
 
@@ -39,5 +40,6 @@ pub use self::{
     record::{Following, Recorder},
     set::{Authenticated, DecisionContext, Generation, PluginSet, Replayed, Routed},
     subject::{Connection, HttpSubject, Subject, TcpSubject},
+    survey::Survey,
     worker::Worker,
 };

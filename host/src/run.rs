@@ -264,7 +264,7 @@ impl Plugins {
             engine: Arc::clone(engine),
             compiler: Compiler::new(std::env::current_exe()?, &config.plugins, private.as_ref()),
             key_sets,
-            artifacts: Artifacts::new(std::env::current_exe()?, plugins, authorities, plugins.state_directory.as_deref()),
+            artifacts: Artifacts::new(std::env::current_exe()?, plugins, authorities, private.as_ref().map(PrivateDirectory::path)),
             signatures: Keys::read(&plugins.signatures)?,
             context: Arc::new(context),
             limits: config.plugins.clone(),

@@ -37,7 +37,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway and waits until it's ready. `config` is added to what every test needs: listeners on free ports of
-    /// loopback. It may use `{port}` for the gateway's port and `{directory}` for a directory of its own.
+    /// loopback. It may use `{port}` for the gateway's port, `{admin}` for that of its admin listener and `{directory}` for a directory of its own.
     pub async fn start(config: &str) -> Self {
         let mut gateway = Self::spawn(config, LOOPBACK, Vec::new());
         gateway.is_ready().await;
@@ -84,7 +84,7 @@ impl Gateway {
         let (port, admin) = (free_port(), free_port());
         let directory = tempfile::tempdir().unwrap();
         let own = config.replace("{port}", &port.to_string()).replace("{directory}", directory.path().to_str().unwrap());
-        let own = own.replace("{address}", &address.to_string());
+        let own = own.replace("{address}", &address.to_string()).replace("{admin}", &admin.to_string());
         let has = |section: &str| own.lines().any(|line| line.starts_with(section));
         let mut text = String::new();
         for (section, default) in [

@@ -43,7 +43,9 @@ fn who_is_not_named_is_left_to_the_next_policy_at_any_hour() {
 
 #[test]
 fn hours_that_are_none_are_refused_by_their_key() {
-    for (from, to, key) in [("8:00", "18:00", "from"), ("24:00", "24:00", "from"), ("08:00", "08:00", "to"), ("08:00", "24:01", "to")] {
+    for (from, to, key) in
+        [("8:00", "18:00", "from"), ("24:00", "24:00", "from"), ("08:00", "08:00", "to"), ("08:00", "24:01", "to")]
+    {
         let config = CONFIG.replace("08:00", from).replace("18:00", to);
         let config = if (from, to) == ("08:00", "08:00") { CONFIG.replace("18:00", "08:00") } else { config };
         let error = testing::routing_policy::<OfficeHours>(&config).map(|_| ()).unwrap_err();

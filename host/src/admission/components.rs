@@ -56,7 +56,7 @@ impl<'a> Components<'a> {
 }
 
 /// Whatever stands in it, no more memory is touched than for `most` bytes of content, twice.
-fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, String> {
+pub fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, String> {
     let mut unpacked = Vec::new();
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut decoder| {
         decoder.window_log_max(LARGEST_WINDOW)?;

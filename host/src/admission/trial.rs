@@ -77,9 +77,9 @@ fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[
 fn try_state(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, inputs: Vec<(String, &Inputs)>) -> Result<(), TrialError> {
     let worker = Worker::for_replay(Arc::clone(engine));
     let first: Vec<Replayed> = inputs.iter().map(|(_, inputs)| alone.replay(&worker, inputs)).collect();
+    let fresh = Worker::for_replay_on_fresh_instances(Arc::clone(engine));
     for ((name, inputs), first) in inputs.iter().zip(&first).rev() {
-        worker.forget_instances();
-        let again = alone.replay(&worker, inputs);
+        let again = alone.replay(&fresh, inputs);
         if !is_same(first, &again) {
             let summary = |replayed: &Replayed| match replayed {
                 Replayed::Outcome(outcome) => outcome.summary(),

@@ -1,12 +1,21 @@
 //! `plugin`: what somebody needs who writes plugins.
 
+mod bench;
 mod build;
+mod cases;
+mod check;
 mod files;
+mod inspect;
 mod new;
+mod pack;
+mod replay;
+mod workshop;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+
+pub(super) use self::workshop::KindWord;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
@@ -14,11 +23,29 @@ pub(super) enum PluginCommand {
     New(new::New),
     /// Build a project into a component, by the tools of its language.
     Build(build::Build),
+    /// Say what a plugin may see and do.
+    Inspect(inspect::Inspect),
+    /// Try whether a plugin keeps the contract: determinism, hostile inputs, limits. Exits with 1 when it doesn't.
+    Check(check::Check),
+    /// Run a plugin's cases. Exits with 1 when one fails.
+    Test(cases::Test),
+    /// Measure what a plugin's calls take.
+    Bench(bench::Bench),
+    /// Run recorded decisions through another plugin and show what differs. Exits with 1 when more differs than may.
+    Replay(replay::Replay),
+    /// Make a directory or ConfigMap of a plugin directory, compressed and with its size checked.
+    Pack(pack::Pack),
 }
 
 pub(super) fn run(command: PluginCommand) -> ExitCode {
     match command {
         PluginCommand::New(new) => new.run(),
         PluginCommand::Build(build) => build.run(),
+        PluginCommand::Inspect(inspect) => inspect.run(),
+        PluginCommand::Check(check) => check.run(),
+        PluginCommand::Test(test) => test.run(),
+        PluginCommand::Bench(bench) => bench.run(),
+        PluginCommand::Replay(replay) => replay.run(),
+        PluginCommand::Pack(pack) => pack.run(),
     }
 }

@@ -30,6 +30,22 @@ impl Environment {
         Self(std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))).collect())
     }
 
+    /// The token of the admin listener, as a gateway takes it and as its operators' commands send it.
+    pub fn admin_token(&self) -> Option<&str> {
+        self.variable("WICKETGATE_ADMIN__TOKEN").filter(|token| !token.is_empty())
+    }
+
+    /// The port of the admin listener of a gateway that runs under the same variables.
+    pub fn admin_port(&self) -> Option<u16> {
+        let listen = self.variable("WICKETGATE_ADMIN__LISTEN")?;
+        listen.parse::<std::net::SocketAddr>().ok().map(|listen| listen.port())
+    }
+
+    /// Whether somebody wants no colours on any terminal (no-color.org).
+    pub fn is_without_colour(&self) -> bool {
+        self.variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+    }
+
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

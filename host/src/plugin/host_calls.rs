@@ -35,7 +35,7 @@ pub struct HostState {
     verifications: Arc<[Verification]>,
     memory_limit: usize,
     /// Of all of the component's memories.
-    memory_bytes: usize,
+    pub memory_bytes: usize,
     pub call: CallState,
 }
 

@@ -195,6 +195,11 @@ impl Instance {
         &mut self.store.data_mut().call
     }
 
+    /// What its linear memories hold. They never shrink.
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().memory_bytes
+    }
+
     /// Whether it should be replaced though nothing went wrong.
     pub fn is_worn_out(&self) -> bool {
         self.calls >= MOST_CALLS

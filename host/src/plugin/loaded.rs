@@ -22,7 +22,7 @@ use super::{
 };
 use crate::domain::{Timestamp, decision::Kind};
 
-const CONTRACT: &str = "wicketgate:plugin";
+pub(super) const CONTRACT: &str = "wicketgate:plugin";
 const VERSION: &str = "0.1.0";
 
 /// What the manifest says of a plugin.
@@ -108,6 +108,8 @@ pub enum LoadError {
     Ungranted { import: String, why: &'static str },
     #[error("declares {0}")]
     Declaration(String),
+    #[error("declares a verification by key set '{name}', {why} (key_sets: {known:?})")]
+    KeySet { name: String, why: &'static str, known: Vec<String> },
     #[error("configure: {0}")]
     Configure(String),
     #[error(transparent)]
@@ -117,7 +119,7 @@ pub enum LoadError {
 }
 
 /// The interface that a plugin of a kind exports.
-fn interface(kind: Kind) -> &'static str {
+pub(super) fn interface(kind: Kind) -> &'static str {
     match kind {
         Kind::DiscoveryFilter => "discovery",
         Kind::Authenticator => "authentication",
@@ -144,13 +146,21 @@ impl Plugin {
         spec: PluginSpec,
         key_sets: &KeySets,
     ) -> Result<Self, LoadError> {
+        Self::check_bytes(engine, component)?;
+        let compiled = compiler.compile(component).await?;
+        Self::link(engine, &compiled, component, spec, key_sets)
+    }
+
+    /// The part before compilation: a component's size and its first bytes.
+    ///
+    /// # Errors
+    /// It's too large, or no component.
+    pub fn check_bytes(engine: &Engine, component: &[u8]) -> Result<(), LoadError> {
         let most = engine.limits.component_mib << 20;
         if component.len() > most {
             return Err(LoadError::TooLarge { found: component.len(), most });
         }
-        check_format(component)?;
-        let compiled = compiler.compile(component).await?;
-        Self::link(engine, &compiled, component, spec, key_sets)
+        check_format(component)
     }
 
     /// The part after compilation.
@@ -218,9 +228,9 @@ impl Plugin {
         for (name, requirements) in &declaration.verifications {
             let granted = self.spec.grants.key_sets.contains(name);
             let Some(key_set) = key_sets.named(name).filter(|_| granted) else {
-                let known: Vec<_> = key_sets.names().collect();
+                let known = key_sets.names().map(str::to_owned).collect();
                 let why = if granted { "which isn't configured" } else { "which the manifest doesn't grant" };
-                return Err(LoadError::Declaration(format!("a verification by key set '{name}', {why} (key_sets: {known:?})")));
+                return Err(LoadError::KeySet { name: name.clone(), why, known });
             };
             bound.push(Verification { key_set: Arc::clone(key_set), requirements: requirements.clone() });
         }

@@ -34,6 +34,8 @@ pub struct Worker {
     key: RefCell<Vec<u8>>,
     /// Whether its calls count as what plugins did.
     counts: bool,
+    /// Which instances its calls run on.
+    instances: Instances,
 }
 
 struct Slot {
@@ -46,13 +48,25 @@ struct Slot {
 impl Worker {
     pub fn new(engine: Arc<Engine>) -> Self {
         let cache = DecisionCache::new(&engine.limits.cache);
-        let (slots, elsewhere) = (RefCell::default(), RefCell::default());
-        Self { engine, slots, elsewhere, cache: RefCell::new(cache), key: RefCell::default(), counts: true }
+        Self {
+            engine,
+            slots: RefCell::default(),
+            elsewhere: RefCell::default(),
+            cache: RefCell::new(cache),
+            key: RefCell::default(),
+            counts: true,
+            instances: Instances::Kept,
+        }
     }
 
     /// One on which decisions are run again, which plugins' counts don't show.
     pub fn for_replay(engine: Arc<Engine>) -> Self {
         Self { counts: false, ..Self::new(engine) }
+    }
+
+    /// The same, with an instance of its own for each call.
+    pub fn for_replay_on_fresh_instances(engine: Arc<Engine>) -> Self {
+        Self { instances: Instances::Fresh, ..Self::for_replay(engine) }
     }
 
     /// Lets go of all instances: the next call of each plugin is the first of a fresh one.
@@ -63,6 +77,12 @@ impl Worker {
                 self.engine.wasi_threads.replace(&blueprint);
             }
         }
+    }
+
+    /// The memory of the instance that this thread's next call of a plugin gets; none where it has none ready.
+    pub fn memory_bytes(&self, plugin: &Plugin) -> Option<usize> {
+        let slots = self.slots.borrow();
+        slots.get(&plugin.key).and_then(|slot| slot.ready.last()).map(Instance::memory_bytes)
     }
 
     /// Instantiates and configures a set's plugins of the given kinds before the set is used, and lets go of instances whose
@@ -93,7 +113,7 @@ impl Worker {
         read: impl Fn(Result<Q::Answer, Fault>, &mut CallState) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let budget = Budget::new(plugin.spec.call_budget_ms);
-        let instances = if plugin.is_isolated() { Instances::Fresh } else { Instances::Kept };
+        let instances = if plugin.is_isolated() { Instances::Fresh } else { self.instances };
         let outcome = self.ask_once(plugin, question, state(), &read, budget, instances).await;
         if !self.counts {
             return outcome;
@@ -152,11 +172,7 @@ impl Worker {
         }
     }
 
-    fn call_kept<T>(
-        &self,
-        plugin: &Arc<Plugin>,
-        run: impl FnOnce(&mut Instance) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    fn call_kept<T>(&self, plugin: &Arc<Plugin>, run: impl FnOnce(&mut Instance) -> Result<T, Fault>) -> Result<T, Fault> {
         let ready = self.slots.borrow_mut().get_mut(&plugin.key).and_then(|slot| slot.ready.pop());
         let outcome = match ready {
             Some(instance) => Ok(instance),

@@ -79,7 +79,10 @@ fn what_is_wrong_with_a_project_is_one_sentence() {
     let path = std::env::join_paths(["/nonexistent"]).unwrap();
     let output = Command::new(binary()).args(["plugin", "build", shown]).env("PATH", path).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said.trim_end(), "wicketgate: npm isn't installed: install Node.js 18 or newer with npm (on Debian: apt install nodejs npm)");
+    assert_eq!(
+        said.trim_end(),
+        "wicketgate: npm isn't installed: install Node.js 18 or newer with npm (on Debian: apt install nodejs npm)"
+    );
 
     fs::write(project.join("src/plugin.js"), "import { log } from \"wicketgate-plugin/log\";\nlog.info(\"x\");\n").unwrap();
     let ungranted = failed(&["build", shown]);

@@ -91,9 +91,10 @@ impl New {
     fn files(&self) -> Vec<(String, Vec<u8>)> {
         let (kind, lang) = (self.kind.word(), self.lang.word());
         let layers = [format!("any/{kind}"), format!("{lang}/any"), format!("{lang}/{kind}")];
-        let templates = layers.iter().flat_map(|layer| files::below("templates/").filter_map(move |(name, content)| {
-            Some((name.strip_prefix(layer.as_str())?.strip_prefix('/')?, content))
-        }));
+        let templates = layers.iter().flat_map(|layer| {
+            files::below("templates/")
+                .filter_map(move |(name, content)| Some((name.strip_prefix(layer.as_str())?.strip_prefix('/')?, content)))
+        });
         let mut project: Vec<_> = templates.map(|(name, content)| (visible(name), self.filled(content))).collect();
         let sdk = format!("sdk/{lang}/");
         let vendored = match self.lang {

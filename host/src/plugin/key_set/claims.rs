@@ -52,6 +52,21 @@ impl ClaimPath {
         }
         Self(names)
     }
+
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// As it's parsed.
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, name) in self.0.iter().enumerate() {
+            let dot = if at == 0 { "" } else { "." };
+            write!(f, "{dot}{}", name.replace('\\', r"\\").replace('.', r"\."))?;
+        }
+        Ok(())
+    }
 }
 
 // === impl Claims ===
@@ -199,6 +214,13 @@ mod tests {
             (r#"{"a": {"c": {}, "b": 1}}"#, Some(json!(1))),
         ] {
             assert_eq!(find(text.as_bytes(), &paths).unwrap(), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_written_as_it_was_read() {
+        for text in ["identity.user", r"https://example\.com/team", r"a\\b.c", "", "a..b"] {
+            assert_eq!(ClaimPath::parse(text).to_string(), text);
         }
     }
 

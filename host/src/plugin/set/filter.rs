@@ -34,9 +34,14 @@ impl PluginSet {
             let inputs = &plugin.declaration().inputs;
             let request =
                 discovery::Candidate { attributes: convert::attributes(&candidate.attributes, &inputs.attributes), now: now.0 };
-            let verdict = worker.ask(plugin, &request, || CallState::at(now), |answer, _| {
-                convert::verdict(answer?).map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
-            });
+            let verdict = worker.ask(
+                plugin,
+                &request,
+                || CallState::at(now),
+                |answer, _| {
+                    convert::verdict(answer?).map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+                },
+            );
             let verdict = verdict.await?;
             plugin.counts.decided(if matches!(verdict, Verdict::Keep(_)) { Word::Keep } else { Word::Drop });
             match verdict {

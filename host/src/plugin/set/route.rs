@@ -141,10 +141,15 @@ impl PluginSet {
             may_read_session: may_read.as_ref().map(convert::fact_answer),
             now: now.0,
         };
-        let decided = worker.ask(plugin, &request, || CallState::at(now), |answer, _| {
-            convert::routing(answer?, now, &self.context.hosts)
-                .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
-        });
+        let decided = worker.ask(
+            plugin,
+            &request,
+            || CallState::at(now),
+            |answer, _| {
+                convert::routing(answer?, now, &self.context.hosts)
+                    .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+            },
+        );
         let (decision, lifetime) = decided.await?;
         let decision = decision.map(Arc::new);
         plugin.counts.decided(word(decision.as_deref()));

@@ -155,7 +155,11 @@ async fn what_no_plugin_may_do_ends_its_call_and_no_other() {
         ("exit", FaultKind::Trap, "called exit with 1"),
         ("trap", FaultKind::Trap, "unreachable"),
         ("grow", FaultKind::Memory, "bytes of memory, at most 8388608"),
-        ("socket", FaultKind::Trap, "called wasi:sockets/instance-network@0.2.0.instance-network, which isn't granted to any plugin"),
+        (
+            "socket",
+            FaultKind::Trap,
+            "called wasi:sockets/instance-network@0.2.0.instance-network, which isn't granted to any plugin",
+        ),
         ("leak", FaultKind::Trap, "resource table"),
         ("random", FaultKind::Trap, "asked for 1099511627776 random bytes, at most 65536"),
     ] {
@@ -197,7 +201,9 @@ async fn a_thread_without_a_runtime_can_wait_for_an_answer_too() {
     let ask = move || {
         let worker = Worker::for_replay(engine);
         ["look", "sleep", "nap"].map(|wish| {
-            worker.ask_blocking(&plugin, &request(wish), || CallState::at(NOW), |answer, _| answer.map(said)).map_err(|fault| fault.kind)
+            worker
+                .ask_blocking(&plugin, &request(wish), || CallState::at(NOW), |answer, _| answer.map(said))
+                .map_err(|fault| fault.kind)
         })
     };
     let again = ask.clone();
@@ -221,7 +227,8 @@ async fn an_answer_that_is_none_costs_the_instances_and_not_the_next_call() {
 async fn whoever_forgets_instances_gets_fresh_ones() {
     let bench = bench().await;
     let worker = Worker::for_replay(Arc::clone(&bench.engine));
-    let ask = || worker.ask_blocking(&bench.plugin, &request("count"), || CallState::at(NOW), |answer, _| answer.map(said)).unwrap();
+    let ask =
+        || worker.ask_blocking(&bench.plugin, &request("count"), || CallState::at(NOW), |answer, _| answer.map(said)).unwrap();
     assert_eq!([ask(), ask()], ["1", "2"]);
     worker.forget_instances();
     assert_eq!([ask(), ask()], ["1", "2"]);
@@ -262,7 +269,8 @@ async fn what_it_imports_of_wasi_is_known_and_the_rest_is_refused() {
 fn only_the_named_interfaces_of_wasi_0_2_are_admitted() {
     let verdicts = |imports: &[&str]| imports.iter().map(|import| judge(import).map(|verdict| verdict.is_ok())).collect::<Vec<_>>();
     assert_eq!(verdicts(&["wasi:io/poll@0.2.0", "wasi:cli/exit@0.2.9", "wasi:sockets/tcp@0.2.3"]), [Some(true); 3]);
-    let refused = ["wasi:io/poll@0.3.0", "wasi:io/poll", "wasi:clocks/timezone@0.2.0", "wasi:http/types@0.2.0", "wasi:nn/graph@0.2.0"];
+    let refused =
+        ["wasi:io/poll@0.3.0", "wasi:io/poll", "wasi:clocks/timezone@0.2.0", "wasi:http/types@0.2.0", "wasi:nn/graph@0.2.0"];
     assert_eq!(verdicts(&refused), [Some(false); 5]);
     assert_eq!(verdicts(&["wicketgate:plugin/log@0.1.0", "env"]), [None; 2]);
 }

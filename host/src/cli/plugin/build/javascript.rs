@@ -20,9 +20,10 @@ const SOURCES: [&str; 4] = ["src/plugin.ts", "src/plugin.js", "plugin.ts", "plug
 
 pub(super) fn component(project: &Project, steps: &Steps) -> Result<Vec<u8>, String> {
     let directory = fs::canonicalize(&project.directory).map_err(|error| format!("{}: {error}", project.directory.display()))?;
-    let source = SOURCES.into_iter().find(|name| directory.join(name).is_file()).ok_or_else(|| {
-        format!("{}: found no source, expected one of {}", project.directory.display(), SOURCES.join(", "))
-    })?;
+    let source = SOURCES
+        .into_iter()
+        .find(|name| directory.join(name).is_file())
+        .ok_or_else(|| format!("{}: found no source, expected one of {}", project.directory.display(), SOURCES.join(", ")))?;
     install(&directory, steps)?;
     let made = tempfile::tempdir().map_err(|error| format!("a directory for temporary files: {error}"))?;
     let (module, component) = (made.path().join("plugin.js"), made.path().join("plugin.wasm"));
@@ -59,7 +60,12 @@ fn install(directory: &Path, steps: &Steps) -> Result<(), String> {
     steps.step("npm: installing the tools");
     let mut npm = Command::new("npm");
     // What these packages would run after installation isn't needed, and a build runs as little of others' code as can be.
-    npm.arg(if lock.is_some() { "ci" } else { "install" }).args(["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm.arg(if lock.is_some() { "ci" } else { "install" }).args([
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
     steps.run(npm.current_dir(directory), NODE)
 }
 

@@ -75,9 +75,8 @@ impl Project {
         let path = directory.join(MANIFEST);
         let text = fs::read_to_string(&path)
             .map_err(|error| format!("{}: {error}: expected a manifest that says the plugin's kind and file", path.display()))?;
-        let manifest: Manifest = serde_saphyr::from_str(&text).map_err(|error| {
-            format!("{}: {}", path.display(), error.to_string().lines().next().unwrap_or_default())
-        })?;
+        let manifest: Manifest = serde_saphyr::from_str(&text)
+            .map_err(|error| format!("{}: {}", path.display(), error.to_string().lines().next().unwrap_or_default()))?;
         let mut own = manifest.plugins.into_iter().filter_map(|entry| Some((entry.file.clone()?, entry)));
         let (Some((file, entry)), None) = (own.next(), own.next()) else {
             return Err(format!("{}: expected exactly one plugin with a file, the one that is built here", path.display()));

@@ -57,7 +57,15 @@ fn environment(directory: &Path, steps: &Steps) -> Result<PathBuf, String> {
     steps.run(Command::new("python3").args(["-m", "venv"]).arg(&environment), PYTHON)?;
     steps.step("pip: installing the tools");
     let mut pip = Command::new(environment.join("bin/python"));
-    pip.current_dir(directory).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]);
+    pip.current_dir(directory).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+        REQUIREMENTS,
+    ]);
     steps.run(&mut pip, PYTHON)?;
     // Only now: what was interrupted is made again.
     fs::write(&installed, wanted).map_err(in_words)?;

@@ -1,0 +1,82 @@
+//! What a key set may say of a token, the unlikely included: anybody who can sign for it chooses the claims.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    domain::record::{Refused, Token, TokenAnswer},
+    plugin::key_set::ClaimPath,
+};
+
+/// What is presented, and what a key set says of it.
+pub const TOKEN: &str = "stand.in.token";
+
+/// Each answer that a key set may give, with all of these claims set to each value.
+pub fn answers(claims: &[&ClaimPath]) -> Vec<(String, TokenAnswer)> {
+    let refused = [
+        Refused::Malformed,
+        Refused::Algorithm,
+        Refused::UnknownKey,
+        Refused::Signature,
+        Refused::CriticalHeader,
+        Refused::ByServer,
+    ];
+    let refused = refused.into_iter().map(|refused| (format!("refused ({refused:?})"), TokenAnswer::Refused(refused)));
+    let unavailable = [("unavailable".to_owned(), TokenAnswer::Unavailable("the server is down".into()))];
+    let standard = [
+        ("claims of nobody", json!({})),
+        ("over for long", json!({"exp": 1})),
+        ("not yet valid", json!({"nbf": 9_000_000_000_u64})),
+        ("an end that is none", json!({"exp": "tomorrow", "nbf": {}})),
+        ("an end far off", json!({"exp": u64::MAX, "aud": ["a", 1, null], "iss": {}})),
+    ];
+    let standard = standard.into_iter().map(|(what, claims)| (what.to_owned(), TokenAnswer::Claims(claims)));
+    let odd = values().into_iter().map(|(what, value)| {
+        let mut all = Map::new();
+        all.insert("exp".into(), json!(4_000_000_000_u64));
+        claims.iter().for_each(|path| put(&mut all, path.names(), &value));
+        (format!("claims that are {what}"), TokenAnswer::Claims(Value::Object(all)))
+    });
+    refused.chain(unavailable).chain(standard).chain(odd).collect()
+}
+
+fn values() -> Vec<(&'static str, Value)> {
+    let deep = (0..60).fold(json!(1), |value, _| json!([value]));
+    vec![
+        ("plain texts", json!("ada")),
+        ("empty", json!("")),
+        ("null", Value::Null),
+        ("numbers", json!(-7)),
+        ("fractions", json!(0.5)),
+        ("booleans", json!(true)),
+        ("lists", json!(["a", "b"])),
+        ("lists of many", json!(vec!["x"; 2_000])),
+        ("lists of anything", json!(["a", 1, null, {"a": []}])),
+        ("maps", json!({"a": {"b": 1}})),
+        ("nested deeply", deep),
+        ("long texts", json!("x".repeat(8 << 10))),
+        ("control characters", json!("a\r\nb\u{0}\u{1b}[31m")),
+        ("of another script", json!("\u{202e}\u{1f600}ä")),
+        ("with spaces", json!(" a b ")),
+    ]
+}
+
+fn put(all: &mut Map<String, Value>, path: &[String], value: &Value) {
+    match path {
+        [] => {}
+        [name] => {
+            all.insert(name.clone(), value.clone());
+        }
+        [name, rest @ ..] => {
+            let below = all.entry(name.clone()).or_insert_with(|| json!({}));
+            if let Value::Object(below) = below {
+                put(below, rest, value);
+            }
+        }
+    }
+}
+
+/// The same answer of each key set.
+pub fn of_each(key_sets: &[&str], answer: &TokenAnswer) -> Vec<Token> {
+    let token = |key_set: &&str| Token { token: TOKEN.into(), key_set: (*key_set).to_owned(), answer: answer.clone() };
+    key_sets.iter().map(token).collect()
+}

@@ -1,0 +1,180 @@
+//! What a gateway shows at `/plugins`, in words. What this program knows is put well; everything else is shown all the same.
+
+use serde_json::{Map, Value};
+
+use super::{
+    generic::{lines, scalar, short},
+    time::instant,
+};
+use crate::{
+    cli::output::{Colour, Paint, counted, grouped, plain, size},
+    domain::Timestamp,
+};
+
+const SHOWN: usize = 400;
+/// Of a digest.
+const DIGEST: usize = 12;
+
+pub(super) fn in_words(readiness: &Result<(), Vec<String>>, plugins: &Value, paint: Paint) -> String {
+    let mut text = match readiness {
+        Ok(()) => paint.paint(Colour::Good, "ready") + "\n",
+        Err(missing) => {
+            let missing: String = missing.iter().map(|what| format!("  {}\n", plain(what, SHOWN))).collect();
+            format!("{}\n{missing}", paint.paint(Colour::Bad, "not ready"))
+        }
+    };
+    let Some(all) = plugins.as_object() else { return text + &short("", plugins).unwrap_or_default() + "\n" };
+    let mut rest = all.clone();
+    text += &set_in_words(&mut rest);
+    if let Some(refused) = rest.remove("refused").filter(|refused| !refused.is_null()) {
+        text += &format!("{}: {}\n", paint.paint(Colour::Bad, "refused"), refusal(&refused));
+    }
+    let each = rest.remove("plugins");
+    if !rest.is_empty() {
+        text += &lines(&rest, 0);
+    }
+    for plugin in each.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {
+        text.push('\n');
+        text += &plugin_in_words(plugin.clone(), paint);
+    }
+    text
+}
+
+/// `generation 3 decides since …, from /plugins, with digest …`.
+fn set_in_words(rest: &mut Map<String, Value>) -> String {
+    let mut take = |key: &str| rest.remove(key).filter(|value| !value.is_null());
+    let source = take("source").map(|source| format!(", from {}", scalar("", &source)));
+    let since = take("active_since_ms").and_then(|at| at.as_u64()).map(|at| format!(" since {}", instant(Timestamp(at))));
+    let digest = take("digest").map(|digest| format!(" ({})", plain(digest.as_str().unwrap_or_default(), DIGEST)));
+    let Some(generation) = take("generation") else {
+        return format!("no plugin set decides{}\n", source.unwrap_or_default());
+    };
+    let parts = [digest, since.map(|since| format!(" decides{since}")), source];
+    format!("generation {}{}\n", scalar("", &generation), parts.into_iter().flatten().collect::<String>())
+}
+
+fn refusal(refused: &Value) -> String {
+    let why = refused.get("why").and_then(Value::as_str).map(|why| plain(why, SHOWN));
+    let at = refused.get("at_ms").and_then(Value::as_u64).map(|at| format!(" ({})", instant(Timestamp(at))));
+    why.map_or_else(|| short("", refused).unwrap_or_else(|| refused.to_string()), |why| why + &at.unwrap_or_default())
+}
+
+fn plugin_in_words(mut plugin: Map<String, Value>, paint: Paint) -> String {
+    let mut take = |key: &str| plugin.remove(key).filter(|value| !value.is_null());
+    let text_of = |value: Option<Value>| value.as_ref().and_then(Value::as_str).map(|text| plain(text, SHOWN)).unwrap_or_default();
+    let number_of = |value: Option<Value>| value.as_ref().and_then(Value::as_u64);
+    let name = text_of(take("name"));
+    let mut heading = vec![paint.paint(Colour::Strong, &name), text_of(take("kind"))];
+    heading.extend(number_of(take("bytes")).and_then(|bytes| usize::try_from(bytes).ok()).map(size));
+    heading.extend(take("sha256").map(|digest| format!("sha256 {}", plain(digest.as_str().unwrap_or_default(), DIGEST))));
+    let mut known = Map::new();
+    let mut put = |key: &str, value: String| {
+        known.insert(key.to_owned(), Value::String(value));
+    };
+    if let Some(grants) = take("grants") {
+        put("grants", granted(&grants));
+    }
+    if let Some(Value::Array(reads)) = take("reads") {
+        let reads: Vec<&str> = reads.iter().filter_map(Value::as_str).collect();
+        put("reads", if reads.is_empty() { "nothing".into() } else { reads.join(", ") });
+    }
+    let limits = [
+        number_of(take("call_budget_ms")).map(|ms| format!("{ms} ms a call")),
+        number_of(take("memory_bytes"))
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .map(|bytes| format!("{} of memory", size(bytes))),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    if !limits.is_empty() {
+        put("limits", limits.join(", "));
+    }
+    let calls = [(take("calls"), "calls"), (take("cache_hits"), "from the cache")];
+    let calls: Vec<String> =
+        calls.into_iter().filter_map(|(count, what)| Some(format!("{} {what}", grouped(number_of(count)?)))).collect();
+    if !calls.is_empty() {
+        put("did", calls.join(", "));
+    }
+    if let Some(faults) = take("faults") {
+        put("faults", counts(&faults));
+    }
+    let mut text = heading.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ") + "\n";
+    known.extend(plugin);
+    text += &lines(&known, 2);
+    text
+}
+
+/// Those that aren't zero.
+fn counts(faults: &Value) -> String {
+    let faults = faults.as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0));
+    let faults: Vec<String> = faults.map(|(kind, count)| format!("{} {kind}", scalar("", count))).collect();
+    if faults.is_empty() { "none".into() } else { faults.join(", ") }
+}
+
+fn granted(grants: &Value) -> String {
+    let mut parts = Vec::new();
+    for (name, value) in grants.as_object().into_iter().flatten() {
+        match value {
+            Value::Bool(false) | Value::Null => {}
+            Value::Bool(true) => parts.push(name.replace('_', " ")),
+            Value::Array(items) if items.is_empty() => {}
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(|item| scalar("", item)).collect();
+                parts.push(format!(
+                    "{} {}",
+                    counted(items.len(), name.trim_end_matches('s').replace('_', " ").as_str()),
+                    items.join(", ")
+                ));
+            }
+            other => parts.push(format!("{name} {}", scalar("", other))),
+        }
+    }
+    if parts.is_empty() { "nothing".into() } else { parts.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_put_in_words_and_nothing_of_it_is_lost() {
+        let plugins = json!({
+            "source": "/etc/wicketgate/plugins",
+            "generation": 3,
+            "digest": "0123456789abcdef0123",
+            "active_since_ms": 1_800_000_000_000_u64,
+            "refused": {"why": "plugin 'p': no\u{1b}[2J", "at_ms": 1_800_000_060_000_u64},
+            "stage": "watching",
+            "plugins": [{
+                "name": "auth", "kind": "authenticator", "sha256": "ab".repeat(32), "bytes": 36_864,
+                "grants": {"log": true, "key_sets": ["gateway", "clearml"], "may_read_session": false},
+                "reads": ["cookie a (credential)"], "call_budget_ms": 5, "memory_bytes": 16_777_216,
+                "calls": 1_234, "cache_hits": 5, "faults": {"trap": 2, "error": 0},
+                "decisions": {"allow": 7},
+            }],
+        });
+        let text = in_words(&Ok(()), &plugins, Paint::none());
+        for line in [
+            "ready",
+            "generation 3 (0123456789ab…) decides since 2027-01-15 08:00:00 UTC, from /etc/wicketgate/plugins",
+            "refused: plugin 'p': no\\u{1b}[2J (2027-01-15 08:01:00 UTC)",
+            "stage  watching",
+            "auth  authenticator  36.0 KiB  sha256 abababababab…",
+            "grants     2 key sets gateway, clearml; log",
+            "limits     5 ms a call, 16.00 MiB of memory",
+            "did        1,234 calls, 5 from the cache",
+            "faults     2 trap",
+            "decisions  allow 7",
+        ] {
+            assert!(text.lines().any(|found| found.trim_start() == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_without_a_set_says_what_is_missing() {
+        let missing = vec!["no plugin set is active".to_owned()];
+        let text = in_words(&Err(missing), &json!({"source": "/p", "generation": null, "plugins": []}), Paint::none());
+        assert_eq!(text, "not ready\n  no plugin set is active\nno plugin set decides, from /p\n");
+    }
+}
