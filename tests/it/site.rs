@@ -138,6 +138,12 @@ pub async fn swapped(gateway: &Gateway, before: u64) -> u64 {
     .await
 }
 
+/// The same where what was there before was refused.
+pub async fn recovered(gateway: &Gateway, before: u64) -> u64 {
+    let decides = async || generation(gateway).await.filter(|generation| *generation != before);
+    eventually("another plugin set", decides).await
+}
+
 /// Waits until what's mounted is refused, and answers why.
 pub async fn refused(gateway: &Gateway, earlier: Option<&str>) -> String {
     eventually("a refusal", async || {

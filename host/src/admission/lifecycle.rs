@@ -217,7 +217,7 @@ impl Lifecycle {
             set.generation().0,
             activation.clone(),
             following,
-            comparison.admitted,
+            comparison.known,
             self.status.clone(),
         );
         self.probation = Some(Probation { good, verdict: Task(tokio::task::spawn_local(verdict)) });

@@ -12,11 +12,15 @@ use tokio::time::Instant;
 
 use super::{
     activation::{Activation, Rollback},
+    replay::Known,
     shadow::batch,
     status::AdmissionStatus,
 };
 use crate::{
-    domain::record::{Outcome, Record},
+    domain::{
+        decision::Kind,
+        record::{Outcome, Record},
+    },
     plugin::{Engine, Following, PluginSet, Worker},
 };
 
@@ -27,9 +31,16 @@ const LEAST_FAULTS: u64 = 3;
 /// People that are told apart at most.
 const MOST_PEOPLE: usize = 100_000;
 
-/// What is known of the people whom the set before lets in.
+/// What is known of the people whom the set before lets in, and of the owners whose sessions it publishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
+    people: Group,
+    owners: Group,
+}
+
+/// People told apart by what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Group {
     /// Those whom the new set lets in, too.
     admitted: BTreeSet<String>,
     /// Those for whom a plugin failed, with how often.
@@ -43,7 +54,7 @@ pub struct Findings {
 /// The findings in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Numbers {
-    pub people: usize,
+    pub all: usize,
     pub admitted: usize,
     pub failing: usize,
     /// Turned away, and never let in since.
@@ -58,7 +69,7 @@ pub enum Verdict {
     RollBack(String),
 }
 
-/// Watches until the time is over or a bound is broken. `following` began when the new set was activated; `admitted` are those whom
+/// Watches until the time is over or a bound is broken. `following` began when the new set was activated; `known` are those whom
 /// both sets let in by what was recorded before.
 pub async fn follow(
     engine: Arc<Engine>,
@@ -66,12 +77,13 @@ pub async fn follow(
     new_generation: u64,
     activation: Activation,
     mut following: Following,
-    admitted: BTreeSet<String>,
+    known: Known,
     status: AdmissionStatus,
 ) -> Verdict {
     let ends = Instant::now() + activation.watch();
     let mut worker = Worker::for_replay(engine);
-    let mut findings = Findings { admitted, ..Findings::default() };
+    let mut findings = Findings::default();
+    (findings.people.admitted, findings.owners.admitted) = (known.people, known.owners);
     while Instant::now() < ends {
         let records = batch(&mut following, ends).await;
         if records.is_empty() {
@@ -98,62 +110,72 @@ pub async fn follow(
 
 impl Findings {
     fn judge(&mut self, worker: &Worker, before: &PluginSet, record: &Record) {
-        if self.admitted.len() + self.denied.len() + self.failing.len() >= MOST_PEOPLE {
-            return;
-        }
+        let group = if record.inputs.kind == Kind::DiscoveryFilter { &mut self.owners } else { &mut self.people };
         // An authenticator's word alone lets nobody in; a policy's or a filter's does.
         let enters = record.outcome.admits();
         let is_step = matches!(&record.outcome, Outcome::Decided(decided) if decided.decision.is_step());
-        if is_step && enters {
+        if group.is_full() || is_step && enters {
             return;
         }
         let Some(person) = before.admits(worker, &record.inputs) else { return };
         match &record.outcome {
-            Outcome::Decided(_) if enters => drop(self.admitted.insert(person)),
+            Outcome::Decided(_) if enters => drop(group.admitted.insert(person)),
             Outcome::Decided(_) => {
-                self.last_denial = Some(record.outcome.summary());
-                self.denied.insert(person);
+                group.last_denial = Some(record.outcome.summary());
+                group.denied.insert(person);
             }
             Outcome::Failed(failed) => {
                 let message: String = failed.message.chars().take(200).collect();
-                self.last_fault = Some(format!("plugin '{}' {} ({message})", failed.by, failed.fault));
-                *self.failing.entry(person).or_default() += 1;
+                group.last_fault = Some(format!("plugin '{}' {} ({message})", failed.by, failed.fault));
+                *group.failing.entry(person).or_default() += 1;
             }
         }
     }
 
-    pub fn numbers(&self) -> Numbers {
-        let people: BTreeSet<&String> = self.admitted.iter().chain(self.failing.keys()).chain(&self.denied).collect();
+    pub fn numbers(&self) -> (Numbers, Numbers) {
+        (self.people.numbers(), self.owners.numbers())
+    }
+
+    fn breaks(&self, activation: &Activation) -> Option<String> {
+        let people = self.people.breaks(activation, "people whom the set before lets in", "turned away");
+        people.or_else(|| self.owners.breaks(activation, "owners whose sessions the set before publishes", "left out"))
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    fn is_full(&self) -> bool {
+        self.admitted.len() + self.denied.len() + self.failing.len() >= MOST_PEOPLE
+    }
+
+    fn numbers(&self) -> Numbers {
+        let all: BTreeSet<&String> = self.admitted.iter().chain(self.failing.keys()).chain(&self.denied).collect();
         Numbers {
-            people: people.len(),
+            all: all.len(),
             admitted: self.admitted.len(),
             failing: self.failing.len(),
             denied: self.denied.difference(&self.admitted).count(),
         }
     }
 
-    fn breaks(&self, activation: &Activation) -> Option<String> {
-        let Numbers { people, failing, denied, .. } = self.numbers();
-        let is_over = |hit: usize, percent: u8| hit >= LEAST_PEOPLE.min(people) && hit * 100 > people * usize::from(percent);
+    fn breaks(&self, activation: &Activation, who: &str, denied_in_words: &str) -> Option<String> {
+        let Numbers { all, failing, denied, .. } = self.numbers();
+        let is_over = |hit: usize, percent: u8| hit >= LEAST_PEOPLE.min(all) && hit * 100 > all * usize::from(percent);
         let faults: u64 = self.failing.values().sum();
-        if activation.rollback != Rollback::Off
-            && failing > 0
-            && faults >= LEAST_FAULTS
-            && is_over(failing, activation.most_failing_percent)
-        {
+        let Activation { rollback, most_failing_percent, most_denied_percent, .. } = activation;
+        if *rollback != Rollback::Off && failing > 0 && faults >= LEAST_FAULTS && is_over(failing, *most_failing_percent) {
             let last = self.last_fault.as_deref().unwrap_or_default();
             return Some(format!(
-                "plugins failed for {failing} of {people} people whom the set before lets in, at most {} % may \
-                 (activation.most_failing_percent); the last: {last}",
-                activation.most_failing_percent
+                "plugins failed for {failing} of {all} {who}, at most {most_failing_percent} % may \
+                 (activation.most_failing_percent); the last: {last}"
             ));
         }
-        if activation.rollback == Rollback::ErrorsAndDenials && denied > 0 && is_over(denied, activation.most_denied_percent) {
+        if *rollback == Rollback::ErrorsAndDenials && denied > 0 && is_over(denied, *most_denied_percent) {
             let last = self.last_denial.as_deref().unwrap_or_default();
             return Some(format!(
-                "{denied} of {people} people whom the set before lets in are turned away, at most {} % may \
-                 (activation.most_denied_percent); the last: {last}",
-                activation.most_denied_percent
+                "{denied} of {all} {who} are {denied_in_words}, at most {most_denied_percent} % may \
+                 (activation.most_denied_percent); the last: {last}"
             ));
         }
         None
@@ -164,18 +186,18 @@ impl Findings {
 mod tests {
     use super::*;
 
-    fn findings(admitted: usize, failing: usize, denied: usize) -> Findings {
+    fn group(admitted: usize, failing: usize, denied: usize) -> Group {
         let people = |what: &str, count: usize| (0..count).map(|number| format!("{what}{number}")).collect::<Vec<_>>();
-        Findings {
+        Group {
             admitted: people("admitted", admitted).into_iter().collect(),
             failing: people("failing", failing).into_iter().map(|person| (person, 1)).collect(),
             denied: people("denied", denied).into_iter().collect(),
-            ..Findings::default()
+            ..Group::default()
         }
     }
 
-    fn breaks(findings: &Findings, rollback: Rollback) -> bool {
-        findings.breaks(&Activation { rollback, ..Activation::default() }).is_some()
+    fn breaks(group: &Group, rollback: Rollback) -> bool {
+        group.breaks(&Activation { rollback, ..Activation::default() }, "people", "turned away").is_some()
     }
 
     #[test]
@@ -195,24 +217,24 @@ mod tests {
             (80, 0, 20, ErrorsAndDenials, false),
         ] {
             let case = (admitted, failing, denied, rollback);
-            assert_eq!(breaks(&findings(admitted, failing, denied), rollback), expected, "{case:?}");
+            assert_eq!(breaks(&group(admitted, failing, denied), rollback), expected, "{case:?}");
         }
     }
 
     #[test]
     fn one_person_needs_more_than_one_fault() {
-        let mut findings = findings(0, 1, 0);
-        assert!(!breaks(&findings, Rollback::Errors));
-        findings.failing.insert("failing0".into(), 3);
-        assert!(breaks(&findings, Rollback::Errors));
+        let mut group = group(0, 1, 0);
+        assert!(!breaks(&group, Rollback::Errors));
+        group.failing.insert("failing0".into(), 3);
+        assert!(breaks(&group, Rollback::Errors));
     }
 
     #[test]
     fn who_gets_in_elsewhere_is_not_locked_out() {
-        let mut findings = findings(0, 0, 4);
-        assert!(breaks(&findings, Rollback::ErrorsAndDenials));
-        findings.admitted.extend(findings.denied.clone());
-        assert_eq!(findings.numbers().denied, 0);
-        assert!(!breaks(&findings, Rollback::ErrorsAndDenials));
+        let mut group = group(0, 0, 4);
+        assert!(breaks(&group, Rollback::ErrorsAndDenials));
+        group.admitted.extend(group.denied.clone());
+        assert_eq!(group.numbers().denied, 0);
+        assert!(!breaks(&group, Rollback::ErrorsAndDenials));
     }
 }

@@ -35,9 +35,16 @@ pub struct Comparison {
     pub shown: Vec<Difference>,
     /// What the new set reads and wasn't recorded, with how often.
     pub not_recorded: BTreeMap<String, u64>,
-    /// Whom both let in.
     #[serde(skip)]
-    pub admitted: BTreeSet<String>,
+    pub known: Known,
+}
+
+/// Whom both sets let in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    pub people: BTreeSet<String>,
+    /// Owners of candidates that both publish.
+    pub owners: BTreeSet<String>,
 }
 
 /// One decision that comes out otherwise.
@@ -106,7 +113,7 @@ impl Comparison {
         };
         self.replayed += 1;
         if before.admits() && after.admits() {
-            self.admitted.extend(whom(inputs));
+            self.known.add(inputs);
         }
         if after.has_effect_of(before) {
             return;
@@ -150,12 +157,19 @@ impl Comparison {
     }
 }
 
-/// Who a record is about: the person, or the owner of a candidate.
-pub fn whom(inputs: &Inputs) -> Option<String> {
-    let person = inputs.identity.as_ref().and_then(|identity| identity.principal()).map(|principal| principal.id.as_str());
-    let owner = || inputs.session.as_ref().and_then(|session| session.first("owner"));
-    let is_request = inputs.http.is_some() || inputs.tcp.is_some();
-    person.or_else(|| if is_request { None } else { owner() }).map(str::to_owned)
+// === impl Known ===
+
+impl Known {
+    fn add(&mut self, inputs: &Inputs) {
+        let owner = inputs.session.as_ref().and_then(|session| session.first("owner"));
+        let person = inputs.identity.as_ref().and_then(|identity| identity.principal());
+        match inputs.kind {
+            Kind::DiscoveryFilter => self.owners.extend(owner.map(str::to_owned)),
+            // By an authenticator's word alone nobody gets in.
+            Kind::Authenticator => {}
+            Kind::RoutingPolicy => self.people.extend(person.map(|person| person.id.clone())),
+        }
+    }
 }
 
 /// What a record is about, in short: `ada GET /lab of s1`.
@@ -218,7 +232,7 @@ mod tests {
         assert_eq!(comparison.shown.len(), MOST_SHOWN);
         let expected = ["u0 GET /lab? of s1", "redirect (x)", "reject (x)"];
         assert_eq!([&*comparison.shown[0].about, &comparison.shown[0].before, &comparison.shown[0].after], expected);
-        assert_eq!(comparison.admitted.iter().collect::<Vec<_>>(), ["ada"]);
+        assert_eq!(comparison.known.people.iter().collect::<Vec<_>>(), ["ada"]);
         assert_eq!(comparison.breaks(30, 90), None);
         let broken = comparison.breaks(29, 90).unwrap();
         assert!(broken.starts_with("30 of 31 recorded decisions come out otherwise, at most 29 may"), "{broken}");

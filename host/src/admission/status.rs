@@ -95,8 +95,8 @@ struct Watched {
     generation: u64,
     until_ms: Timestamp,
     rollback: Rollback,
-    #[serde(flatten)]
-    numbers: Numbers,
+    people: Numbers,
+    owners: Numbers,
     left_out: u64,
     /// The plugins of the set before, with what they had done.
     #[serde(skip)]
@@ -175,15 +175,16 @@ impl AdmissionStatus {
             generation: set.generation().0,
             until_ms: Timestamp::now().plus(activation.watch()),
             rollback: activation.rollback,
-            numbers: Numbers::default(),
+            people: Numbers::default(),
+            owners: Numbers::default(),
             left_out: 0,
             before: Arc::clone(before),
         });
     }
 
-    pub(super) fn watched(&self, numbers: Numbers, left_out: u64) {
+    pub(super) fn watched(&self, (people, owners): (Numbers, Numbers), left_out: u64) {
         if let Some(watch) = &mut self.lock().watch {
-            (watch.numbers, watch.left_out) = (numbers, left_out);
+            (watch.people, watch.owners, watch.left_out) = (people, owners, left_out);
         }
     }
 

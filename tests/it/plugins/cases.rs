@@ -2,7 +2,7 @@
 
 use wicketgate_tests::Gateway;
 
-use crate::site::{Site, defaults_with, only, refused, swapped};
+use crate::site::{Site, defaults_with, only, recovered, refused};
 
 fn set(allow: &str) -> String {
     let policy = format!(
@@ -44,5 +44,5 @@ async fn a_set_that_does_not_pass_its_own_cases_is_refused() {
     let why = refused(&gateway, Some(&why)).await;
     assert_eq!(why, "plugins.yaml, plugin 'policy', cases: cases.yaml: no such file beside the manifest");
     site.plugins.replace(&[("plugins.yaml", set("owner").as_str()), ("cases.yaml", CASES)]);
-    swapped(&gateway, 1).await;
+    recovered(&gateway, 1).await;
 }

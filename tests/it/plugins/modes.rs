@@ -4,7 +4,9 @@
 use serde_json::Value;
 use wicketgate_tests::{Gateway, eventually};
 
-use crate::site::{SESSION, Site, activated, defaults_with, generation, newcomer, only, person, refused, swapped, with_activation};
+use crate::site::{
+    SESSION, Site, activated, defaults_with, generation, newcomer, only, person, recovered, refused, with_activation,
+};
 
 const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
@@ -51,7 +53,7 @@ async fn a_policy_that_turns_everybody_away_is_not_verified() {
 
     // Who means it says so.
     site.mount(&activated("mode: verified, most_differences: 4", NOBODY));
-    swapped(&gateway, 1).await;
+    recovered(&gateway, 1).await;
     assert_eq!(person("alice").get(&gateway.at(SESSION)).await.status, 403);
 }
 
@@ -64,7 +66,7 @@ async fn nothing_is_verified_by_nothing() {
     assert_eq!(why, "not activated: no request was decided yet that it could be verified by (activation.mode: verified)");
     everybody_enters(&gateway).await;
     site.mount(&activated("mode: verified", "allow: [everyone], message: Never seen."));
-    swapped(&gateway, 1).await;
+    recovered(&gateway, 1).await;
     everybody_enters(&gateway).await;
 }
 
