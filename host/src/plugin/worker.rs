@@ -92,6 +92,7 @@ impl Worker {
     /// The first plugin that can't be instantiated here, or declares something else than at admission.
     pub fn prepare(&self, set: &PluginSet, kinds: &[Kind]) -> Result<(), Fault> {
         self.slots.borrow_mut().retain(|_, slot| slot.plugin.strong_count() > 0);
+        self.engine.wasi_threads.forget_gone();
         self.cache.borrow_mut().forget_all_but(|plugin| self.slots.borrow().contains_key(&plugin));
         let here = |plugin: &&Arc<Plugin>| kinds.contains(&plugin.spec.kind) && !matches!(plugin.pre, Pre::Wasi(_));
         for plugin in set.plugins().filter(here) {

@@ -16,7 +16,9 @@ const COMPONENTIZE_PY: (&str, &str) = ("componentize-py", "0.25.1");
 fn site(component: &[u8], budget_ms: u64) -> Site {
     let mut entries = DEFAULTS.map(str::to_owned);
     let limits = format!("{{call_budget_ms: {budget_ms}}}");
-    entries[2] = format!("{{name: policy, kind: routing-policy, file: policy.wasm, limits: {limits}, config: {{a: b}}}}");
+    entries[2] = format!(
+        "{{name: policy, kind: routing-policy, file: policy.wasm, grants: {{log: true}}, limits: {limits}, config: {{a: b}}}}"
+    );
     Site::new(&[("plugins.yaml", manifest(&entries).as_bytes()), ("policy.wasm", component)])
 }
 

@@ -5,7 +5,10 @@ use wasmtime_wasi::{
     WasiCtx, WasiCtxView, WasiView,
     cli::{WasiCli, WasiCliView as _},
     filesystem::{WasiFilesystem, WasiFilesystemView as _},
-    p2::bindings::{cli, clocks, filesystem, random},
+    p2::{
+        DynInputStream, DynOutputStream, DynPollable, IoError,
+        bindings::{cli, clocks, filesystem, random},
+    },
 };
 
 use super::{
@@ -157,12 +160,24 @@ fn close(linker: &mut Linker<WasiState>, component: &Component) -> wasmtime::Res
                     let called = format!("{import}.{name}");
                     instance.func_new(name, move |_, _, _, _| Err(Refused::Closed(called.clone()).into()))?;
                 }
-                ComponentItem::Resource(_) => instance.resource(name, ResourceType::host::<Refused>(), |_, _| Ok(()))?,
+                ComponentItem::Resource(_) => instance.resource(name, resource(name), |_, _| Ok(()))?,
                 _ => {}
             }
         }
     }
     Ok(())
+}
+
+/// The type behind a resource of a closed interface: what it takes over from `wasi:io` is what it is there.
+fn resource(name: &str) -> ResourceType {
+    match name {
+        "pollable" => ResourceType::host::<DynPollable>(),
+        "input-stream" => ResourceType::host::<DynInputStream>(),
+        "output-stream" => ResourceType::host::<DynOutputStream>(),
+        "error" => ResourceType::host::<IoError>(),
+        // Nobody ever has one.
+        _ => ResourceType::host::<Refused>(),
+    }
 }
 
 // === impl Random ===

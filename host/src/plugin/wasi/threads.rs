@@ -69,6 +69,7 @@ enum Job {
     Prepare { plugin: Arc<Blueprint>, done: oneshot::Sender<Result<(), Fault>> },
     Call(Call),
     Replace { plugin: Arc<Blueprint> },
+    ForgetGone,
 }
 
 struct Call {
@@ -157,6 +158,14 @@ impl Threads {
             Ok(Ok(asked)) => asked,
             Ok(Err(_)) => failed(plugin.fault(FaultKind::Instance, "its thread gave the call up")),
             Err(_) => failed(late(plugin, budget)),
+        }
+    }
+
+    /// Lets go of instances of plugins that are gone.
+    pub fn forget_gone(&self) {
+        // Before the first plugin with WASI there is nothing, and nothing is started for it.
+        if let Some(Ok(lanes)) = self.lanes.get() {
+            lanes.iter().for_each(|lane| drop(lane.jobs.send(Job::ForgetGone)));
         }
     }
 
@@ -258,7 +267,6 @@ impl Keeper {
                 let _ = done.send(self.configure(&plugin).await);
             }
             Job::Prepare { plugin, done } => {
-                self.slots.borrow_mut().retain(|_, slot| slot.plugin.strong_count() > 0);
                 let slot = self.slot(&plugin);
                 let _ = done.send(slot.replenish(&self.engine, &plugin).await);
             }
@@ -269,6 +277,7 @@ impl Keeper {
                 // A plugin that can't be instantiated any more says so on the next call.
                 let _ = slot.replenish(&self.engine, &plugin).await;
             }
+            Job::ForgetGone => self.slots.borrow_mut().retain(|_, slot| slot.plugin.strong_count() > 0),
         }
     }
 
@@ -282,6 +291,13 @@ impl Keeper {
         let slot = self.slot(&plugin);
         let begun = timeout_at(budget.end().into(), slot.begin(&self.engine, &plugin, instances)).await;
         let (asked, turn) = match begun {
+            // Who asked has gone meanwhile: a client that didn't wait, as a rule.
+            Ok(Ok((instance, _turn))) if done.is_closed() => {
+                if instances == Instances::Kept {
+                    slot.keep(instance);
+                }
+                return;
+            }
             Ok(Ok((mut instance, turn))) => {
                 let asked = instance.ask(question, state, budget).await;
                 let usable = asked.0.as_ref().err().is_none_or(|fault| fault.kind.spares_the_instance());
