@@ -205,7 +205,9 @@ mod tests {
 
     #[test]
     fn names_that_a_tool_would_refuse_are_refused_here() {
-        for bad in ["", "Our", "our_policy", "1st", "-a", "a/b", "..", "plugin", "cookie-auth", "wicketgate-plugin", &"a".repeat(64)] {
+        for bad in
+            ["", "Our", "our_policy", "1st", "-a", "a/b", "..", "plugin", "cookie-auth", "wicketgate-plugin", &"a".repeat(64)]
+        {
             assert!(name(bad).is_err(), "{bad:?}");
         }
         assert_eq!(name("our-policy-2"), Ok("our-policy-2".to_owned()));
