@@ -2,7 +2,11 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::{admission::Manifest, config, discovery::file};
+use crate::{
+    admission::{Manifest, cases},
+    config,
+    discovery::file,
+};
 
 fn example(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
@@ -19,6 +23,17 @@ fn the_quick_start_is_read_as_it_stands() {
         .replace("{env: CLEARML_API_ACCESS_KEY}", "a")
         .replace("{env: CLEARML_API_SECRET_KEY}", "b");
     assert!(config::parse(&without_secrets).unwrap().config.clearml.is_some());
+}
+
+#[test]
+fn manifests_and_cases_of_the_plugins_are_read_as_they_stand() {
+    for name in ["office-hours", "api-keys", "naming-rules"] {
+        let manifest = Manifest::parse(&example(&format!("{name}/plugins.yaml"))).unwrap();
+        let own = manifest.entries.iter().find(|entry| entry.name == name).unwrap();
+        assert_eq!(own.cases, ["cases.yaml"]);
+        let cases = cases::parse("cases.yaml", &example(&format!("{name}/cases.yaml")), own.kind);
+        assert!(cases.unwrap_or_else(|error| panic!("{name}: {error}")).len() >= 3);
+    }
 }
 
 #[test]

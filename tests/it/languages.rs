@@ -3,19 +3,21 @@
 
 mod examples;
 mod misdeeds;
+mod sdk;
 mod templates;
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wicketgate_tests::{Gateway, gateway::binary};
+use wicketgate_tests::{Gateway, eventually_within, gateway::binary};
 
-use crate::site::Site;
+use crate::site::{Site, readiness};
 
 const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -43,11 +45,17 @@ fn example(name: &str) -> (TempDir, PathBuf) {
     (directory, project)
 }
 
+/// An interpreter is compiled for a dozen seconds, and for longer on a machine that has more to do.
+const COMPILATION: Duration = Duration::from_secs(300);
+
 /// A gateway whose plugins may have as much memory as an interpreter needs.
 async fn gateway(site: &Site) -> Gateway {
     let directory = site.plugins.path().display();
-    let plugins = format!("plugins: {{directory: '{directory}', poll_s: 1, memory_mib: 64}}\n");
-    Gateway::start(&(site.config_without_directory() + &plugins)).await
+    let plugins =
+        format!("plugins: {{directory: '{directory}', poll_s: 1, memory_mib: 64, compile_timeout_s: {}}}\n", COMPILATION.as_secs());
+    let gateway = Gateway::start_unready(&(site.config_without_directory() + &plugins)).await;
+    eventually_within(COMPILATION, "readiness", async || (readiness(&gateway).await == 200).then_some(())).await;
+    gateway
 }
 
 /// What the upstream got in a header.

@@ -50,8 +50,9 @@ fn name(text: &str) -> Result<String, String> {
     if text.len() > 63 || !text.starts_with(|first: char| first.is_ascii_lowercase()) || !text.bytes().all(fits) {
         return Err("expected at most 63 lower-case letters, digits and hyphens, a letter first".into());
     }
-    if text == "plugin" || text == "test" || text.starts_with("wicketgate") {
-        return Err("expected another name than that of a tool or of the gateway's own".into());
+    let taken = ["cookie-auth", "discovery-filter", "plugin", "routing-policy", "test"];
+    if taken.contains(&text) || text.starts_with("wicketgate") {
+        return Err("expected another name than that of a tool or of one of the gateway's own plugins".into());
     }
     Ok(text.to_owned())
 }
@@ -159,6 +160,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::admission::{Manifest, cases};
 
     fn all() -> impl Iterator<Item = New> {
         Kind::value_variants().iter().flat_map(|kind| {
@@ -186,8 +188,26 @@ mod tests {
     }
 
     #[test]
+    fn manifest_and_cases_of_each_project_are_read_by_their_parsers() {
+        for new in all() {
+            let files = new.files();
+            let text = |wanted: &str| {
+                let (_, content) = files.iter().find(|(name, _)| name == wanted).unwrap();
+                std::str::from_utf8(content).unwrap()
+            };
+            let manifest = Manifest::parse(text("plugins.yaml")).unwrap_or_else(|error| panic!("{new:?}: {error}"));
+            let own = manifest.entries.iter().find(|entry| entry.name == new.name).unwrap();
+            assert_eq!(own.memory_mib.is_some(), new.lang == Language::Python);
+            let cases = cases::parse("cases.yaml", text("cases.yaml"), own.kind);
+            assert!(cases.unwrap_or_else(|error| panic!("{new:?}: {error}")).len() >= 3);
+        }
+    }
+
+    #[test]
     fn names_that_a_tool_would_refuse_are_refused_here() {
-        for bad in ["", "Our", "our_policy", "1st", "-a", "a/b", "..", "plugin", "wicketgate-plugin", &"a".repeat(64)] {
+        for bad in
+            ["", "Our", "our_policy", "1st", "-a", "a/b", "..", "plugin", "cookie-auth", "wicketgate-plugin", &"a".repeat(64)]
+        {
             assert!(name(bad).is_err(), "{bad:?}");
         }
         assert_eq!(name("our-policy-2"), Ok("our-policy-2".to_owned()));
