@@ -14,6 +14,7 @@ mod lifecycle;
 mod load;
 mod manifest;
 pub mod pack;
+mod pace;
 mod probation;
 mod pull;
 mod pull_secret;

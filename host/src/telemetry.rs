@@ -22,10 +22,7 @@ pub enum LogError {
 /// # Errors
 /// When the level can't be read, or when there's a log already.
 pub fn start_log(log: &Log) -> Result<(), LogError> {
-    // What these libraries say at each retry the gateway says once, and in a sentence.
-    let quiet = if log.level.contains("kube_") || log.level == "off" { "" } else { ",kube_runtime=off,kube_client=off" };
-    let filter = EnvFilter::builder().parse(format!("{}{quiet}", log.level));
-    let filter = filter.map_err(|error| LogError::Level(log.level.clone(), error))?;
+    let filter = filter(log).map_err(|error| LogError::Level(log.level.clone(), error))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
@@ -33,6 +30,13 @@ pub fn start_log(log: &Log) -> Result<(), LogError> {
         LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
     }
     .map_err(LogError::Twice)
+}
+
+fn filter(log: &Log) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    // What these libraries say at each retry the gateway says once, and in a sentence.
+    let quiet = if log.level.contains("kube_") || log.level == "off" { "" } else { ",kube_runtime=off,kube_client=off" };
+    let access = if log.access { "" } else { ",access=off" };
+    EnvFilter::builder().parse(format!("{}{quiet}{access}", log.level))
 }
 
 /// An empty registry whose metrics are named `wicketgate_…`, with the build's version in it.
@@ -56,6 +60,20 @@ pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_an_access_log_unless_it_is_switched_off() {
+        for (level, access, expected) in
+            [("info", true, true), ("info", false, false), ("warn", true, false), ("warn,access=info", false, false)]
+        {
+            let log = Log { level: level.into(), access, ..Log::default() };
+            let subscriber = tracing_subscriber::fmt().with_env_filter(filter(&log).unwrap()).with_writer(std::io::sink).finish();
+            let found = tracing::subscriber::with_default(subscriber, || {
+                (tracing::enabled!(target: "access", tracing::Level::INFO), tracing::enabled!(tracing::Level::ERROR))
+            });
+            assert_eq!(found, (expected, true), "{level}, {access}");
+        }
+    }
 
     #[test]
     fn the_registry_says_which_build_it_is() {

@@ -148,7 +148,7 @@ impl Bench {
              key_sets: {{people: {{kind: secret, secret: '{SECRET}', encoding: raw}}}}\n\
              discovery: {{file: '{}', dial: {{networks: [127.0.0.0/8]}}}}\n\
              plugins: {{directory: '{}'}}\n\
-             log: {{level: info, access: false}}\n",
+             log: {{level: warn, access: false}}\n",
             sessions.display(),
             sets.path().display()
         );

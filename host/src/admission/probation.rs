@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     activation::{Activation, Rollback},
+    pace::Pace,
     replay::Known,
     shadow::batch,
     status::AdmissionStatus,
@@ -91,8 +92,10 @@ pub async fn follow(
         }
         let before = Arc::clone(&before);
         let judge = move || {
+            let mut pace = Pace::start();
             for record in records.iter().filter(|record| record.generation == new_generation) {
                 findings.judge(&worker, &before, record);
+                pace.keep();
             }
             (worker, findings)
         };

@@ -8,6 +8,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::pace::Pace;
 use crate::{
     domain::{
         decision::Kind,
@@ -75,7 +76,11 @@ impl Replayer {
     /// Takes records on, on a thread that may be busy for a while.
     pub async fn compare(self, records: Vec<Arc<Record>>, mut into: Comparison) -> Option<(Self, Comparison)> {
         let run = move || {
-            records.iter().for_each(|record| self.one(record, &mut into));
+            let mut pace = Pace::start();
+            for record in records {
+                self.one(&record, &mut into);
+                pace.keep();
+            }
             (self, into)
         };
         tokio::task::spawn_blocking(run).await.ok()

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::cases::Case;
+use super::{cases::Case, pace::Pace};
 use crate::{
     domain::record::{Inputs, Outcome, Record},
     plugin::{Engine, Plugin, PluginSet, Replayed, Worker},
@@ -40,20 +40,21 @@ pub struct Tried {
 /// The first plugin that doesn't pass.
 pub async fn run(engine: Arc<Engine>, set: Arc<PluginSet>, tried: Vec<Tried>, records: Vec<Arc<Record>>) -> Result<(), TrialError> {
     let run = move || {
+        let mut pace = Pace::start();
         for Tried { plugin, cases } in tried {
             let alone = set.alone(&plugin);
-            try_cases(&engine, &alone, &plugin, &cases)?;
+            try_cases(&engine, &alone, &plugin, &cases, &mut pace)?;
             let of_kind = records.iter().filter(|record| record.inputs.kind == plugin.spec.kind).take(MOST_RERUN);
             let inputs = cases.iter().map(|case| (case.name.clone(), &case.inputs));
             let recorded = of_kind.map(|record| (record.id.to_string(), &record.inputs));
-            try_state(&engine, &alone, &plugin, inputs.chain(recorded).take(MOST_RERUN).collect())?;
+            try_state(&engine, &alone, &plugin, inputs.chain(recorded).take(MOST_RERUN).collect(), &mut pace)?;
         }
         Ok(())
     };
     tokio::task::spawn_blocking(run).await.unwrap_or(Err(TrialError::Stopped))
 }
 
-fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[Case]) -> Result<(), TrialError> {
+fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[Case], pace: &mut Pace) -> Result<(), TrialError> {
     let worker = Worker::for_replay(Arc::clone(engine));
     let mut failed = Vec::new();
     for case in cases {
@@ -64,6 +65,7 @@ fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[
         if let Some(first) = mismatches.first() {
             failed.push(format!("'{}': {first}", case.name));
         }
+        pace.keep();
     }
     if failed.is_empty() {
         return Ok(());
@@ -74,12 +76,23 @@ fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[
 }
 
 /// Once one after the other on one instance, once each on a fresh one, in the other order.
-fn try_state(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, inputs: Vec<(String, &Inputs)>) -> Result<(), TrialError> {
+fn try_state(
+    engine: &Arc<Engine>,
+    alone: &PluginSet,
+    plugin: &Plugin,
+    inputs: Vec<(String, &Inputs)>,
+    pace: &mut Pace,
+) -> Result<(), TrialError> {
     let worker = Worker::for_replay(Arc::clone(engine));
-    let first: Vec<Replayed> = inputs.iter().map(|(_, inputs)| alone.replay(&worker, inputs)).collect();
+    let mut first = Vec::new();
+    for (_, inputs) in &inputs {
+        first.push(alone.replay(&worker, inputs));
+        pace.keep();
+    }
     let fresh = Worker::for_replay_on_fresh_instances(Arc::clone(engine));
     for ((name, inputs), first) in inputs.iter().zip(&first).rev() {
         let again = alone.replay(&fresh, inputs);
+        pace.keep();
         if !is_same(first, &again) {
             let summary = |replayed: &Replayed| match replayed {
                 Replayed::Outcome(outcome) => outcome.summary(),

@@ -4,7 +4,8 @@
 use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
-    process::Stdio,
+    pin::pin,
+    process::{Output, Stdio},
     time::Duration,
 };
 
@@ -16,9 +17,12 @@ use self::cached::Cache;
 use super::{engine::compiler_config, private::PrivateDirectory};
 use crate::config;
 
-/// The first try runs at the lowest priority so that traffic doesn't feel it; after this time a busy machine may have starved
-/// it, and it's done again at normal priority.
-const GENTLE: Duration = Duration::from_millis(300);
+/// The first try gives way to everything else, so that traffic doesn't feel it. It's looked at after each such time: where it got
+/// less than this share of it, the machine is too busy, and it's done again at normal priority.
+const LOOK: Duration = Duration::from_millis(300);
+const LEAST_SHARE: u32 = 4;
+/// What the kernel counts processor time in (USER_HZ; proc_pid_stat(5)).
+const TICK: Duration = Duration::from_millis(10);
 
 /// Machine code that this program's own compiler made. There is no other way to one.
 pub struct Compiled(Vec<u8>);
@@ -85,17 +89,41 @@ impl Compiler {
 
     async fn compile_anew(&self, component: &[u8]) -> Result<Compiled, CompileError> {
         let Some(program) = &self.program else { return Compiled::in_process(component) };
-        if let Ok(done) = tokio::time::timeout(GENTLE, self.run(program, component, "lowest")).await {
+        let timeout = Duration::from_secs(self.limits.compile_timeout_s);
+        let too_slow = |_| CompileError::TooSlow(self.limits.compile_timeout_s);
+        if let Some(done) = tokio::time::timeout(timeout, self.try_gently(program, component)).await.map_err(too_slow)? {
             return done;
         }
-        let timeout = Duration::from_secs(self.limits.compile_timeout_s);
-        match tokio::time::timeout(timeout, self.run(program, component, "normal")).await {
-            Ok(done) => done,
-            Err(_) => Err(CompileError::TooSlow(self.limits.compile_timeout_s)),
+        let (_, compiled) = self.start(program, component, "normal")?;
+        tokio::time::timeout(timeout, compiled).await.map_err(too_slow)?
+    }
+
+    /// None when it was starved.
+    async fn try_gently(&self, program: &Path, component: &[u8]) -> Option<Result<Compiled, CompileError>> {
+        let (pid, compiled) = match self.start(program, component, "lowest") {
+            Ok(started) => started,
+            Err(error) => return Some(Err(error)),
+        };
+        let (mut compiled, mut used) = (pin!(compiled), Duration::ZERO);
+        loop {
+            if let Ok(done) = tokio::time::timeout(LOOK, &mut compiled).await {
+                return Some(done);
+            }
+            let now = pid.and_then(processor_time)?;
+            if now.saturating_sub(used) < LOOK / LEAST_SHARE {
+                return None;
+            }
+            used = now;
         }
     }
 
-    async fn run(&self, program: &Path, component: &[u8], priority: &str) -> Result<Compiled, CompileError> {
+    /// A running child, which is killed when this is dropped.
+    fn start<'a>(
+        &'a self,
+        program: &Path,
+        component: &'a [u8],
+        priority: &str,
+    ) -> Result<(Option<u32>, impl Future<Output = Result<Compiled, CompileError>> + use<'a>), CompileError> {
         let mut child = Command::new(program)
             .arg("compile-plugin")
             .args(["--memory-mib", &self.limits.compile_memory_mib.to_string()])
@@ -108,15 +136,20 @@ impl Compiler {
             .kill_on_drop(true)
             .spawn()
             .map_err(CompileError::NotStarted)?;
-        let stdin = child.stdin.take();
+        let (pid, stdin) = (child.id(), child.stdin.take());
         let feed = async move {
             if let Some(mut stdin) = stdin {
                 // A child that dies early closes the pipe; its exit status tells more than this error.
                 let _ = stdin.write_all(component).await;
             }
         };
-        let ((), output) = tokio::join!(feed, child.wait_with_output());
-        let output = output.map_err(CompileError::NotStarted)?;
+        Ok((pid, async move {
+            let ((), output) = tokio::join!(feed, child.wait_with_output());
+            self.take(output.map_err(CompileError::NotStarted)?)
+        }))
+    }
+
+    fn take(&self, output: Output) -> Result<Compiled, CompileError> {
         if output.status.success() {
             return Ok(Compiled(output.stdout));
         }
@@ -133,6 +166,24 @@ impl Compiler {
     }
 }
 
+/// This process runs from now on when no other wants to. Niceness alone is a share over time: who has the processor isn't
+/// interrupted at once when a request comes.
+#[expect(unsafe_code, reason = "there's no safe way to this system call among what we use")]
+fn give_way() {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads one `sched_param`, which lives until it returns.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
+}
+
+/// Of a process with all its threads, so far.
+fn processor_time(pid: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, which may hold anything, ends with the last bracket; user and system time are the 14th and 15th field of all.
+    let (_, fields) = text.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>().ok()?;
+    Some(TICK * ticks)
+}
+
 /// The child's side: a component on standard input, machine code on standard output, a sentence on standard error.
 ///
 /// # Errors
@@ -147,8 +198,9 @@ pub fn compile_standard_input(memory_mib: u64, cpu_s: u64, gentle: bool) -> Resu
     limit(Resource::Cpu, cpu_s)?;
     limit(Resource::Core, 0)?;
     if gentle {
-        // Without it, compilation only competes with traffic: not a reason to refuse.
+        // For where the other isn't allowed. Without both, compilation only competes with traffic: not a reason to refuse.
         let _ = nice(19);
+        give_way();
     }
     let mut component = Vec::new();
     std::io::stdin().read_to_end(&mut component).map_err(|error| format!("standard input: {error}"))?;

@@ -116,7 +116,7 @@ impl Place {
         let config = format!(
             "key_sets: {{people: {{kind: secret, secret: '{SECRET}', encoding: raw}}}}\n\
              discovery: {{file: '{}', dial: {{networks: [127.0.0.0/8]}}}}\n\
-             plugins: {{directory: '{}'}}\n\
+             plugins: {{directory: '{}', state_directory: '{{directory}}/state'}}\n\
              live: {{recheck_s: 5}}\n\
              log: {{level: warn, access: false}}\n",
             sessions.display(),

@@ -222,8 +222,9 @@ impl Deck {
                 refused(Sort::Oversized, files, &[&format!("{found} bytes, at most {LARGEST_COMPONENT}")])
             }
             1 => {
-                files.push(hole("further.wasm", LARGEST_SET + self.number));
-                refused_for(Sort::Oversized, files, &[&format!("bytes, expected at most {LARGEST_SET}")])
+                let found = LARGEST_SET + self.number;
+                files.push(hole("further.wasm", found));
+                refused_for(Sort::Oversized, files, &[&format!("further.wasm with {found}, expected at most {LARGEST_SET}")])
             }
             _ => {
                 let further = MOST_FILES + self.number % 8;
