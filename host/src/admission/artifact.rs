@@ -1,6 +1,8 @@
 //! What a registry holds for a plugin: a manifest, whose digest names it, and the component, whose digest the manifest names. Both
 //! are kept together as they came, so that what is read is held against the name each time, wherever it was in between.
 
+use std::io::{self, Write};
+
 use serde::Deserialize;
 
 use super::{directory::hex, reference::Reference};
@@ -58,9 +60,19 @@ impl Artifact {
     }
 
     /// As one file or stream: the manifest's length in eight bytes, the manifest, the component.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
         let length = (self.manifest.len() as u64).to_be_bytes();
-        [&length[..], &self.manifest, &self.component].concat()
+        [&length[..], &self.manifest, &self.component].into_iter().try_for_each(|part| out.write_all(part))
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A vector takes everything.
+        let _ = self.write_to(&mut bytes);
+        bytes
     }
 
     /// None when it isn't one.

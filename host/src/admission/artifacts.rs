@@ -45,14 +45,13 @@ impl Artifacts {
     /// # Errors
     /// Why it can't be had, in a sentence.
     pub async fn component(&self, reference: &Reference) -> Result<Vec<u8>, String> {
-        if let Some(kept) = self.kept(reference) {
-            match kept.into_component(reference) {
-                Ok(component) if component.len() <= self.most_bytes() => return Ok(component),
-                Ok(component) => {
-                    return Err(format!("{} bytes, at most {} (plugins.component_mib)", component.len(), self.most_bytes()));
-                }
-                Err(why) => tracing::warn!(%reference, why, "a kept artifact was changed: it's pulled again"),
+        match self.kept(reference).await {
+            Some(Ok(component)) if component.len() <= self.most_bytes() => return Ok(component),
+            Some(Ok(component)) => {
+                return Err(format!("{} bytes, at most {} (plugins.component_mib)", component.len(), self.most_bytes()));
             }
+            Some(Err(why)) => tracing::warn!(%reference, why, "a kept artifact was changed: it's pulled again"),
+            None => {}
         }
         let (pull_secrets, registries) = (&self.limits.pull_secrets, &self.limits.registries);
         let login = pull_secret::login(reference, registries, pull_secrets)?;
@@ -67,7 +66,7 @@ impl Artifacts {
         let bytes = artifact.to_bytes();
         let component = artifact.into_component(reference)?;
         tracing::info!(%reference, bytes = component.len(), "a plugin was pulled");
-        self.keep(reference, bytes);
+        self.keep(reference, bytes).await;
         Ok(component)
     }
 
@@ -99,20 +98,26 @@ impl Artifacts {
         self.limits.component_mib << 20
     }
 
-    fn kept(&self, reference: &Reference) -> Option<Artifact> {
-        match &self.directory {
-            Some(directory) => Artifact::from_bytes(&fs::read(directory.join(&reference.sha256)).ok()?),
-            None => Artifact::from_bytes(self.memory.lock().unwrap_or_else(PoisonError::into_inner).get(&reference.sha256)?),
-        }
+    /// None when it isn't there, or isn't even an artifact.
+    async fn kept(&self, reference: &Reference) -> Option<Result<Vec<u8>, String>> {
+        let Some(directory) = &self.directory else {
+            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            return Some(Artifact::from_bytes(memory.get(&reference.sha256)?)?.into_component(reference));
+        };
+        let (path, reference) = (directory.join(&reference.sha256), reference.clone());
+        let read = move || Some(Artifact::from_bytes(&fs::read(path).ok()?)?.into_component(&reference));
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     /// What can't be kept is pulled again next time: no reason to refuse.
-    fn keep(&self, reference: &Reference, bytes: Vec<u8>) {
+    async fn keep(&self, reference: &Reference, bytes: Vec<u8>) {
         let Some(directory) = &self.directory else {
             self.memory.lock().unwrap_or_else(PoisonError::into_inner).insert(reference.sha256.clone(), bytes);
             return;
         };
-        if let Err(error) = write(directory, &reference.sha256, &bytes) {
+        let (path, name) = (directory.clone(), reference.sha256.clone());
+        let written = tokio::task::spawn_blocking(move || write(&path, &name, &bytes)).await;
+        if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
             tracing::warn!(path = %directory.display(), %error, "an artifact can't be kept: after a restart it's pulled again");
         }
     }

@@ -2,12 +2,7 @@
 //! gateway. The child is this same program with the hidden command `pull-plugin`; it's told what to pull on standard input and
 //! writes the artifact to standard output, or a sentence to standard error.
 
-use std::{
-    io::{Read, Write},
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{io::Read, path::Path, process::Stdio, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::StreamExt;
@@ -27,7 +22,9 @@ use super::{
 };
 
 /// What the child needs beside the component, in bytes: itself, TLS and a manifest.
-const ROOM: u64 = 512 << 20;
+const ROOM: u64 = 256 << 20;
+/// How the program begins a sentence on standard error.
+const SENTENCE: &str = "wicketgate: ";
 const CONNECT: Duration = Duration::from_secs(10);
 /// A sentence in the log, whatever the registry said.
 const LONGEST_SAID: usize = 300;
@@ -69,6 +66,8 @@ impl Request {
         let mut child = Command::new(program)
             .arg("pull-plugin")
             .args(["--memory-bytes", &memory.to_string()])
+            // The allocator would take more than that in advance.
+            .env("MIMALLOC_ARENA_RESERVE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -88,12 +87,12 @@ impl Request {
         if output.status.success() {
             return Artifact::from_bytes(&output.stdout).ok_or_else(|| "the process that pulls answered nothing".to_owned());
         }
-        let said = in_one_line(&String::from_utf8_lossy(&output.stderr));
-        // An end by a signal comes with a line of the runtime's that means nothing to an operator.
-        Err(match output.status.code() {
-            Some(_) if !said.is_empty() => said,
-            _ => format!(
-                "the process that pulls ended with {}: the registry sent more than {memory} bytes of memory hold",
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Anything but its own sentence is the runtime's, and means nothing to an operator.
+        Err(match said.strip_prefix(SENTENCE) {
+            Some(sentence) => in_one_line(sentence),
+            None => format!(
+                "the process that pulls ended with {}: the registry may have sent more than its {memory} bytes of memory hold",
                 output.status
             ),
         })
@@ -124,7 +123,8 @@ impl Request {
         }
         let descriptor = OciDescriptor { digest: layer.digest, ..OciDescriptor::default() };
         let mut stream = client.pull_blob_stream(&image, &descriptor).await.map_err(|error| self.refused(&error))?.stream;
-        let mut component = Vec::new();
+        // Not more at first than it says, which is within the bound.
+        let mut component = Vec::with_capacity(usize::try_from(layer.size).unwrap_or_default());
         while let Some(part) = stream.next().await {
             component.extend_from_slice(&part.map_err(|error| in_one_line(&with_causes(&error)))?);
             if component.len() as u64 > self.most_bytes {
@@ -182,7 +182,7 @@ pub fn pull_standard_input(memory_bytes: u64) -> Result<(), String> {
     let request: Request = serde_json::from_slice(&told).map_err(|error| format!("standard input: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let artifact = runtime.block_on(request.pull())?;
-    std::io::stdout().write_all(&artifact.to_bytes()).map_err(|error| format!("standard output: {error}"))
+    artifact.write_to(&mut std::io::stdout()).map_err(|error| format!("standard output: {error}"))
 }
 
 fn said(error: &OciDistributionError) -> String {

@@ -88,7 +88,7 @@ async fn every_manifest_that_is_shown_fits() {
 #[tokio::test]
 async fn mistakes_do_not() {
     let with = |entry: &str| manifest(&[DEFAULTS[0], DEFAULTS[1], entry]);
-    let digest = "0".repeat(64);
+    let digest = "0a".repeat(32);
     let policy = "kind: routing-policy";
     let good = [
         defaults(),

@@ -90,7 +90,7 @@ async fn an_unsigned_manifest_never_decides() {
         let why = refused(&gateway, None).await;
         assert!(why.starts_with("plugins.yaml: found a signature "), "{what}: {why}");
         assert_eq!(generation(&gateway).await, first, "{what}");
-        site.plugins.replace(&[("plugins.yaml", closed.as_bytes()), ("plugins.yaml.sig", &signer.sign(&closed))]);
+        site.plugins.replace(&[("plugins.yaml", closed.as_bytes()), ("plugins.yaml.sig", &signature)]);
         settled(&gateway).await;
     }
 }

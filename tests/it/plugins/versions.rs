@@ -95,7 +95,12 @@ async fn a_component_of_another_contract_is_refused_in_one_sentence() {
             "exports wicketgate:plugin/routing@0.1.0, expected authentication of wicketgate:plugin@0.1.0",
         ),
         ("a function that's missing", "routing-policy", renamed("route", "rouse"), "linking: "),
-        ("another package", "routing-policy", renamed("wicketgate:plugin", "wicketgate:plugon"), "isn't part of the contract"),
+        (
+            "another package",
+            "routing-policy",
+            renamed("wicketgate:plugin", "wicketgate:plugon"),
+            "exports wicketgate:plugon/routing@0.1.0, expected routing of wicketgate:plugin@0.1.0",
+        ),
     ] {
         site.plugins.replace(&[("plugins.yaml", entry(kind).as_bytes()), ("ours.wasm", &component)]);
         let why = refused(&gateway, None).await;

@@ -27,6 +27,7 @@ pub struct Written {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{"required": ["file"]}, {"required": ["oci"]}, {"required": ["builtin"]}]))]
+#[schemars(rename = "Plugin")]
 pub struct WrittenEntry {
     /// What logs, metrics and `/plugins` call it; each once.
     #[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,63}$"))]
@@ -61,6 +62,7 @@ pub struct WrittenEntry {
 /// What it decides.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Kind")]
 pub enum WrittenKind {
     /// Which discovered endpoints are published.
     DiscoveryFilter,
@@ -73,6 +75,7 @@ pub enum WrittenKind {
 /// What of the gateway it may use.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Grants")]
 pub struct WrittenGrants {
     /// Whether it may write to the gateway's log.
     pub log: bool,
@@ -85,6 +88,7 @@ pub struct WrittenGrants {
 /// What the gateway finds out before a call.
 #[derive(Deserialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Fact")]
 pub enum WrittenFact {
     /// Whether the ClearML server lets this person read this session.
     MayReadSession,
@@ -93,6 +97,7 @@ pub enum WrittenFact {
 /// Less than what the gateway's configuration allows.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Limits")]
 pub struct WrittenLimits {
     /// Processor time of a call, in milliseconds.
     #[schemars(range(min = 1, max = 1000))]
@@ -105,6 +110,7 @@ pub struct WrittenLimits {
 /// What it means when the plugin fails to decide.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "OnError")]
 pub enum WrittenOnError {
     /// The request gets 503; of a filter, earlier verdicts stand and new sessions wait.
     #[default]
