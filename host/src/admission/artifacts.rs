@@ -1,7 +1,7 @@
 //! Artifacts of registries for the loader: pulled at most once, kept on disk or in memory, held against their digest at each use.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -15,9 +15,11 @@ use rustls::pki_types::CertificateDer;
 use super::{artifact::Artifact, pull::Request, pull_secret, reference::Reference};
 use crate::config;
 
-/// What is kept on disk, besides what the set that decides needs.
+/// What is kept on disk, besides what the last good set needs.
 const MOST_KEPT: usize = 32;
 const MOST_BYTES_KEPT: u64 = 1 << 30;
+/// In memory, with what the last good set needs. Over it the others go.
+const MOST_BYTES_IN_MEMORY: usize = 64 << 20;
 
 /// Pulls and keeps.
 pub struct Artifacts {
@@ -27,7 +29,15 @@ pub struct Artifacts {
     authorities: Vec<String>,
     /// None: in memory, for the life of the gateway.
     directory: Option<PathBuf>,
-    memory: Mutex<BTreeMap<String, Vec<u8>>>,
+    memory: Mutex<Memory>,
+}
+
+/// What is kept without a directory, by digest.
+#[derive(Default)]
+struct Memory {
+    kept: BTreeMap<String, Vec<u8>>,
+    /// Those of the last good set.
+    good: BTreeSet<String>,
 }
 
 // === impl Artifacts ===
@@ -70,27 +80,24 @@ impl Artifacts {
         Ok(component)
     }
 
-    /// These are what decides now: of the others, those that weren't for the longest time make room.
-    pub fn used<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
-        let used: Vec<&str> = references.map(|reference| reference.sha256.as_str()).collect();
-        match &self.directory {
-            None => self.memory.lock().unwrap_or_else(PoisonError::into_inner).retain(|digest, _| used.contains(&digest.as_str())),
-            Some(directory) => {
-                for digest in &used {
-                    let now = fs::File::options()
-                        .append(true)
-                        .open(directory.join(digest))
-                        .and_then(|file| file.set_modified(SystemTime::now()));
-                    if let Err(error) = now {
-                        tracing::debug!(%error, digest, "an artifact's time of use isn't noted");
-                    }
-                }
-                if let Err(error) = make_room(directory, &used)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    tracing::warn!(path = %directory.display(), %error, "kept artifacts can't be tidied");
-                }
+    /// These are the good set's: of the others, those that weren't for the longest time make room.
+    pub fn settle<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
+        let good: BTreeSet<String> = references.map(|reference| reference.sha256.clone()).collect();
+        let Some(directory) = &self.directory else {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.good = good;
+            return memory.make_room(0);
+        };
+        for digest in &good {
+            let file = fs::File::options().append(true).open(directory.join(digest));
+            if let Err(error) = file.and_then(|file| file.set_modified(SystemTime::now())) {
+                tracing::debug!(%error, digest, "when an artifact was used isn't noted");
             }
+        }
+        if let Err(error) = make_room(directory, &good)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %directory.display(), %error, "kept artifacts can't be tidied");
         }
     }
 
@@ -102,7 +109,7 @@ impl Artifacts {
     async fn kept(&self, reference: &Reference) -> Option<Result<Vec<u8>, String>> {
         let Some(directory) = &self.directory else {
             let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            return Some(Artifact::from_bytes(memory.get(&reference.sha256)?)?.into_component(reference));
+            return Some(Artifact::from_bytes(memory.kept.get(&reference.sha256)?)?.into_component(reference));
         };
         let (path, reference) = (directory.join(&reference.sha256), reference.clone());
         let read = move || Some(Artifact::from_bytes(&fs::read(path).ok()?)?.into_component(&reference));
@@ -112,13 +119,26 @@ impl Artifacts {
     /// What can't be kept is pulled again next time: no reason to refuse.
     async fn keep(&self, reference: &Reference, bytes: Vec<u8>) {
         let Some(directory) = &self.directory else {
-            self.memory.lock().unwrap_or_else(PoisonError::into_inner).insert(reference.sha256.clone(), bytes);
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.make_room(bytes.len());
+            memory.kept.insert(reference.sha256.clone(), bytes);
             return;
         };
         let (path, name) = (directory.clone(), reference.sha256.clone());
         let written = tokio::task::spawn_blocking(move || write(&path, &name, &bytes)).await;
         if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
             tracing::warn!(path = %directory.display(), %error, "an artifact can't be kept: after a restart it's pulled again");
+        }
+    }
+}
+
+// === impl Memory ===
+
+impl Memory {
+    fn make_room(&mut self, more: usize) {
+        let bytes: usize = self.kept.values().map(Vec::len).sum();
+        if bytes + more > MOST_BYTES_IN_MEMORY {
+            self.kept.retain(|digest, _| self.good.contains(digest));
         }
     }
 }
@@ -135,12 +155,12 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::rename(beside, directory.join(name))
 }
 
-fn make_room(directory: &Path, used: &[&str]) -> io::Result<()> {
+fn make_room(directory: &Path, good: &BTreeSet<String>) -> io::Result<()> {
     let mut others = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !used.contains(&name.as_str()) {
+        if !good.contains(&name) {
             let metadata = entry.metadata()?;
             others.push((metadata.modified()?, metadata.len(), entry.path()));
         }
@@ -154,4 +174,43 @@ fn make_room(directory: &Path, used: &[&str]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_kept_the_good_sets_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("artifacts");
+        let name = |number: usize| format!("{number:064}");
+        for number in 0..MOST_KEPT + 5 {
+            write(&path, &name(number), b"content").unwrap();
+        }
+        let good = Reference { registry: "registry.example".into(), repository: "policy".into(), sha256: name(3) };
+        let artifacts = Artifacts::new(PathBuf::new(), &config::Plugins::default(), &[], Some(directory.path()));
+        artifacts.settle([&good].into_iter());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), MOST_KEPT + 1);
+        // What was good before goes after what never was.
+        let next = Reference { sha256: name(9), ..good.clone() };
+        write(&path, &next.sha256, b"content").unwrap();
+        artifacts.settle([&next].into_iter());
+        for number in 100..100 + 2 * MOST_KEPT {
+            write(&path, &name(number), b"content").unwrap();
+        }
+        artifacts.settle([&next].into_iter());
+        assert!(path.join(name(3)).exists() && path.join(name(9)).exists());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), MOST_KEPT + 1);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut memory = Memory { good: BTreeSet::from(["good".to_owned()]), ..Memory::default() };
+        for name in ["good", "bad", "worse"] {
+            memory.make_room(MOST_BYTES_IN_MEMORY / 2);
+            memory.kept.insert(name.to_owned(), vec![0; MOST_BYTES_IN_MEMORY / 2]);
+        }
+        assert_eq!(memory.kept.keys().collect::<Vec<_>>(), ["good", "worse"]);
+    }
 }

@@ -237,7 +237,9 @@ impl Lifecycle {
 
     /// The active set is one to return to, also after a restart.
     fn keep_active(&self) {
-        if let (Some(saved), Some(active)) = (&self.saved, &self.active) {
+        let Some(active) = &self.active else { return };
+        self.loader.settle(&active.files);
+        if let Some(saved) = &self.saved {
             saved.keep(&active.files);
         }
     }

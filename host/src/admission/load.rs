@@ -104,6 +104,15 @@ impl Loader {
         Ok(Loaded { tried: tried.collect(), activation: manifest.activation, set })
     }
 
+    /// This set was found good: what it has from registries is kept before all else.
+    pub fn settle(&self, files: &Files) {
+        let entries = Manifest::parse(&files.manifest).map(|manifest| manifest.entries).unwrap_or_default();
+        self.artifacts.settle(entries.iter().filter_map(|entry| match &entry.component {
+            Component::Oci(reference) => Some(reference),
+            _ => None,
+        }));
+    }
+
     /// Loads the set of the default plugins.
     pub async fn load_builtin(&self, cookies: &[String]) -> Result<Arc<PluginSet>, RefusedSet> {
         let key_sets: Vec<String> = self.key_sets.names().map(str::to_owned).collect();
@@ -123,10 +132,6 @@ impl Loader {
             self.signatures.check_component(entry, &component, members)?;
             plugins.push(self.plugin(entry, &component).await?);
         }
-        self.artifacts.used(manifest.entries.iter().filter_map(|entry| match &entry.component {
-            Component::Oci(reference) => Some(reference),
-            _ => None,
-        }));
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = plugins.iter().map(Arc::downgrade).collect();
         let generation = Generation(self.next_generation.fetch_add(1, Ordering::Relaxed));
         Ok(Arc::new(PluginSet::new(generation, digest, plugins, Arc::clone(&self.context))))

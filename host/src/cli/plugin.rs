@@ -15,6 +15,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::output::{self, Verdict};
+use crate::admission::manifest_schema;
+
 pub(super) use self::workshop::KindWord;
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +38,8 @@ pub(super) enum PluginCommand {
     Replay(replay::Replay),
     /// Make a directory or ConfigMap of a plugin directory, compressed and with its size checked.
     Pack(pack::Pack),
+    /// Print the JSON Schema of `plugins.yaml`, by which editors complete it.
+    Schema,
 }
 
 pub(super) fn run(command: PluginCommand) -> ExitCode {
@@ -47,5 +52,6 @@ pub(super) fn run(command: PluginCommand) -> ExitCode {
         PluginCommand::Bench(bench) => bench.run(),
         PluginCommand::Replay(replay) => replay.run(),
         PluginCommand::Pack(pack) => pack.run(),
+        PluginCommand::Schema => output::finish(output::say_json(&manifest_schema()).map(|()| Verdict::Good)),
     }
 }

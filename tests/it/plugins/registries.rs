@@ -96,7 +96,7 @@ async fn what_was_kept_counts_only_while_it_is_what_the_digest_names() {
     );
     let mut gateway = Gateway::start(&site.config_with(&keys)).await;
     gateway.kill();
-    let kept = state.path().join("artifacts").join(reference.rsplit_once(':').unwrap().1);
+    let kept = state.path().join("plugins/artifacts").join(reference.rsplit_once(':').unwrap().1);
     let whole = fs::read(&kept).unwrap();
     // A byte of the component, of its manifest, and nothing at all: it's pulled again.
     for (number, change) in [whole.len() - 100, 20, 0].into_iter().enumerate() {
