@@ -37,7 +37,8 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway and waits until it's ready. `config` is added to what every test needs: listeners on free ports of
-    /// loopback. It may use `{port}` for the gateway's port, `{admin}` for that of its admin listener and `{directory}` for a directory of its own.
+    /// loopback. It may use `{port}` for the gateway's port, `{admin}` for that of its admin listener, and `{directory}` for a
+    /// directory of its own.
     pub async fn start(config: &str) -> Self {
         let mut gateway = Self::spawn(config, LOOPBACK, Vec::new());
         gateway.is_ready().await;

@@ -87,7 +87,7 @@ fn what_a_plugin_may_see_and_do_is_said() {
         "authenticator: decides who a request or connection comes from",
         "cookie wicketgate_session (credential): never shown, and kept from the session",
         "header authorization (credential)",
-        "have tokens verified by key set 'sso' (audience a, any issuer, 30 s of leeway), and gets the claims identity.user, sub,",
+        "have tokens verified by key set 'sso' (audience a, any issuer, 0 s of leeway), and gets the claims identity.user, sub,",
         r#"grants: {"key_sets":["gateway","sso"]"#,
     ]);
     let found = wicketgate(&[&arguments[..], &["--json"]].concat()).exits(0).json();

@@ -99,8 +99,8 @@ impl Authenticator for CookieAuth {
         for token in tokens {
             match judgement::judge(token, self.config.key_sets.len(), jwt) {
                 Judgement::Accepted(verified) => match self.places.principal(verified.claims) {
-                    Some(principal) => return Ok(self.admit(principal, verified.valid_until, "token")),
-                    None => first_fault = first_fault.or(Some(Reason::new("token-without-user"))),
+                    Ok(principal) => return Ok(self.admit(principal, verified.valid_until, "token")),
+                    Err(code) => first_fault = first_fault.or(Some(Reason::new(code))),
                 },
                 Judgement::Refused(reason) => first_fault = first_fault.or(Some(reason)),
                 Judgement::Unavailable(why) => unavailable = unavailable.or(Some(why)),

@@ -118,12 +118,38 @@ fn a_key_set_that_is_not_there_fails_closed() {
 
 #[test]
 fn a_token_that_names_nobody_is_refused() {
-    for claims in ["{}", r#"{"sub": ""}"#, r#"{"sub": "a\nb"}"#, r#"{"sub": ["a"]}"#, r#"{"sub": true}"#] {
+    for claims in [
+        "{}",
+        r#"{"sub": ""}"#,
+        r#"{"sub": "a\nb"}"#,
+        r#"{"sub": ["a"]}"#,
+        r#"{"sub": true}"#,
+        r#"{"sub": "a b"}"#,
+        r#"{"sub": "ä"}"#,
+    ] {
         let jwt = FakeJwt::new().accepts("clearml", "t", claims);
         assert_eq!(abstention(decide("{}", testing::get("/").cookie("wicketgate_session", "t"), &jwt)).0, "token-without-user");
     }
     let long = FakeJwt::new().accepts("clearml", "t", &format!(r#"{{"sub": "{}"}}"#, "a".repeat(257)));
     assert_eq!(abstention(decide("{}", testing::get("/").cookie("wicketgate_session", "t"), &long)).0, "token-without-user");
+}
+
+#[test]
+fn what_an_identity_cannot_hold_is_no_failure() {
+    let decide = |claims: &str| {
+        let jwt = FakeJwt::new().accepts("clearml", "t", claims);
+        decide(r#"{"claims": {"extra": ["team"]}}"#, testing::get("/").cookie("wicketgate_session", "t"), &jwt)
+    };
+    let (long, line) = ("a".repeat(1025), "a\\nb");
+    let odd = format!(
+        r#"{{"sub": "ada", "name": "{long}", "role": "{line}", "groups": ["{long}", "{line}", "b"], "team": ["{line}", "c"]}}"#
+    );
+    let principal = allowance(decide(&odd)).principal;
+    assert_eq!((principal.name, principal.role, principal.groups), (None, None, vec!["b".to_owned()]));
+    assert_eq!(principal.claims.all("team"), ["c"]);
+    let groups = |count: usize| format!(r#"{{"sub": "ada", "groups": [{}]}}"#, vec![r#""g""#; count].join(","));
+    assert_eq!(allowance(decide(&groups(256))).principal.groups.len(), 256);
+    assert_eq!(abstention(decide(&groups(257))).0, "token-too-many-groups");
 }
 
 #[test]

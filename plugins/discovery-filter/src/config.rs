@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use wicketgate_plugin::text::is_line;
 use wicketgate_plugin::{Attributes, Configuration, Error, Section};
 
 use crate::selection::Selection;
@@ -104,7 +105,7 @@ impl Access {
         let trusted = self.trusted_sources.iter().any(|source| attributes.has("source", source));
         let believed = |claim: &&str| trusted || self.believe.iter().any(|it| it == claim);
         let ruled = self.rules.iter().find(|rule| rule.to.first_miss(attributes).is_none()).map(|rule| rule.give.as_str());
-        ruled.or_else(|| attributes.first("access").filter(believed)).unwrap_or(&self.default)
+        ruled.or_else(|| attributes.first("access").filter(believed).filter(|claim| is_line(claim))).unwrap_or(&self.default)
     }
 }
 

@@ -13,9 +13,10 @@ mod shape;
 
 use alloc::borrow::ToOwned;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use wicketgate_plugin::discovery::{Candidate, DiscoveryFilter, Keeping, UpstreamPath, Verdict};
-use wicketgate_plugin::text::concatenated;
+use wicketgate_plugin::text::{concatenated, is_line};
 use wicketgate_plugin::{Attributes, Declaration, Error, Reason};
 
 pub use config::{Access, Config, Rule};
@@ -70,9 +71,10 @@ impl DefaultFilter {
     fn labels(&self, attributes: &Attributes) -> Attributes {
         let mut labels = Attributes::default();
         for (label, attribute) in &self.0.labels {
-            let values = attributes.all(attribute);
+            // What can't be a label's value is left out: its owner wrote it, and would have the whole filter fail by it.
+            let values: Vec<_> = attributes.all(attribute).iter().filter(|value| is_line(value)).cloned().collect();
             if !values.is_empty() {
-                labels.push(label.clone(), values.to_vec());
+                labels.push(label.clone(), values);
             }
         }
         for (label, value) in &self.0.fixed_labels {

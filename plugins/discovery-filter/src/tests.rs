@@ -36,6 +36,15 @@ fn a_running_well_formed_endpoint_is_kept_unchanged() {
 }
 
 #[test]
+fn what_a_label_or_access_cannot_be_is_left_out() {
+    let long = "a".repeat(1025);
+    for odd in [long.as_str(), "a\r\nb", "\u{85}"] {
+        let keeping = kept(r#"{"labels": {"group": "tag"}}"#, &[("tag", odd), ("access", odd), ("source", "file")]);
+        assert_eq!((keeping.access.as_deref(), keeping.labels.all("group").len()), (Some(""), 0), "{odd:?}");
+    }
+}
+
+#[test]
 fn what_is_not_running_or_not_well_formed_is_dropped() {
     let long = "a".repeat(129);
     for (name, value, code) in [

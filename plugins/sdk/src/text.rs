@@ -34,9 +34,37 @@ pub fn signed_decimal(number: i64) -> String {
     concatenated(&[sign, &decimal(number.unsigned_abs())])
 }
 
+/// What a text of an answer may have, in bytes.
+const LINE_MAX: usize = 1024;
+
+/// Whether a text may stand in an answer: in an identity, a label, an access. The host takes one line of at most 1,024 bytes.
+pub fn is_line(text: &str) -> bool {
+    text.len() <= LINE_MAX && !has_control(text)
+}
+
+/// Whether a text has a control character, those of Unicode included: `U+0080` to `U+009F` are 0xC2 and a byte below 0xA0. By bytes,
+/// because taking the characters apart was a third of a call.
+fn has_control(text: &str) -> bool {
+    let mut before = 0;
+    text.bytes().any(|byte| {
+        let found = byte.is_ascii_control() || (before == 0xc2 && byte < 0xa0);
+        before = byte;
+        found
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_has_no_control_character_of_unicode() {
+        for character in char::MIN..=char::MAX {
+            let text: String = ['\u{c2}', 'a', character, 'a'].iter().collect();
+            assert_eq!(is_line(&text), !character.is_control(), "{character:?}");
+        }
+        assert!(is_line(&"a".repeat(1024)) && !is_line(&"a".repeat(1025)));
+    }
 
     #[test]
     fn numbers_are_as_the_standard_library_writes_them() {

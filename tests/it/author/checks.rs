@@ -47,8 +47,12 @@ fn policies_with_every_input_keep_the_contract() {
         "tcp_access": "known-address", "known_addresses": ["10.0.0.0/8"],
     });
     assert_eq!(failed(&check("builtin:routing-policy", &everything)), []);
-    let certificates = json!({"certificate_name": "common-name", "require": {"companies": ["c"]}});
+    let certificates = json!({
+        "certificate_name": "common-name", "deny": {"companies": ["c"]}, "claims": {"extra": ["team", "https://example\\.com/x"]},
+    });
     assert_eq!(failed(&check("builtin:cookie-auth", &certificates)), []);
+    let labels = json!({"labels": {"group": "tag", "project": "project"}, "access": {"believe": ["company"]}});
+    assert_eq!(failed(&check("builtin:discovery-filter", &labels)), []);
 }
 
 #[test]
@@ -58,7 +62,8 @@ fn each_misdeed_is_found_by_a_check() {
         (Behaviour::Stateful, "determinism", "at first allow (call-"),
         (Behaviour::Trap, "hostile inputs", "fails (trap)"),
         (Behaviour::Spin, "hostile inputs", "fails (deadline)"),
-        (Behaviour::Grow, "hostile inputs", "fails (memory)"),
+        // Of memory, or of time: whichever is used up first.
+        (Behaviour::Grow, "hostile inputs", "made it fail, such as 'a plain request': fails ("),
         (Behaviour::Recurse, "hostile inputs", "fails (trap)"),
         (Behaviour::Huge, "hostile inputs", "fails (output)"),
         (Behaviour::Invalid, "hostile inputs", "fails (output)"),

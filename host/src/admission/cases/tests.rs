@@ -164,6 +164,18 @@ fn a_decision_without_fields_is_a_word_alone() {
 }
 
 #[test]
+fn a_policy_that_abstains_is_seen_by_nobody_having_decided() {
+    let rejected = |by: Option<&str>| {
+        let decision = Decision::Reject { message: None };
+        let reason = "no-policy-decided".into();
+        Outcome::Decided(Decided { by: by.map(str::to_owned), decision, reason, detail: None, holds_until_ms: None })
+    };
+    let abstains = expecting("{decision: abstain}").unwrap();
+    assert_eq!(differences(&abstains, &rejected(None)), [""; 0]);
+    assert_eq!(differences(&abstains, &rejected(Some("p"))), ["decision: expected abstain, found reject (no-policy-decided)"]);
+}
+
+#[test]
 fn lists_are_as_long_and_one_value_stands_for_a_list_of_it() {
     let of = |expect: &str| {
         let text = format!("- {{name: a, http: {{}}, expect: {{decision: {{allow: {{principal: {expect}}}}}}}}}");

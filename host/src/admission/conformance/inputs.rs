@@ -207,7 +207,12 @@ impl<'a> Declared<'a> {
     fn add_tokens(&self, all: &mut Vec<Trial>) {
         let declaration = self.plugin.declaration();
         let key_sets: Vec<&str> = declaration.verifications.iter().map(|(name, _)| name.as_str()).collect();
-        let claims: Vec<_> = declaration.verifications.iter().flat_map(|(_, requirements)| &requirements.claims).collect();
+        let mut claims: Vec<_> = Vec::new();
+        for path in declaration.verifications.iter().flat_map(|(_, requirements)| &requirements.claims) {
+            if !claims.contains(&path) {
+                claims.push(path);
+            }
+        }
         let field = |name: &String, value: String| Field(name.clone(), Bytes(value.into_bytes()));
         for (what, answer) in tokens::answers(&claims) {
             let inputs = Inputs {

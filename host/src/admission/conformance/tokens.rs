@@ -10,7 +10,7 @@ use crate::{
 /// What is presented, and what a key set says of it.
 pub const TOKEN: &str = "stand.in.token";
 
-/// Each answer that a key set may give, with all of these claims set to each value.
+/// Each answer that a key set may give, with each value for all of these claims, and for each of them among plain ones.
 pub fn answers(claims: &[&ClaimPath]) -> Vec<(String, TokenAnswer)> {
     let refused = [
         Refused::Malformed,
@@ -36,24 +36,37 @@ pub fn answers(claims: &[&ClaimPath]) -> Vec<(String, TokenAnswer)> {
         claims.iter().for_each(|path| put(&mut all, path.names(), &value));
         (format!("claims that are {what}"), TokenAnswer::Claims(Value::Object(all)))
     });
-    refused.chain(unavailable).chain(standard).chain(odd).collect()
+    let one_odd = claims.iter().enumerate().flat_map(|(at, path)| {
+        values().into_iter().map(move |(what, value)| {
+            let mut all = Map::from_iter([("exp".to_owned(), json!(4_000_000_000_u64))]);
+            claims
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != at)
+                .for_each(|(_, path)| put(&mut all, path.names(), &json!("ada")));
+            put(&mut all, path.names(), &value);
+            (format!("a claim {path} that is {what}"), TokenAnswer::Claims(Value::Object(all)))
+        })
+    });
+    refused.chain(unavailable).chain(standard).chain(odd).chain(one_odd).collect()
 }
 
 fn values() -> Vec<(&'static str, Value)> {
     let deep = (0..60).fold(json!(1), |value, _| json!([value]));
     vec![
-        ("plain texts", json!("ada")),
+        ("plain text", json!("ada")),
         ("empty", json!("")),
         ("null", Value::Null),
-        ("numbers", json!(-7)),
-        ("fractions", json!(0.5)),
-        ("booleans", json!(true)),
-        ("lists", json!(["a", "b"])),
-        ("lists of many", json!(vec!["x"; 2_000])),
-        ("lists of anything", json!(["a", 1, null, {"a": []}])),
-        ("maps", json!({"a": {"b": 1}})),
+        ("a number", json!(-7)),
+        ("a fraction", json!(0.5)),
+        ("a boolean", json!(true)),
+        ("a list", json!(["a", "b"])),
+        ("a list of many", json!(vec!["x"; 2_000])),
+        ("a list of odd texts", json!(["", "a\r\nb", "x".repeat(2_000), "\u{202e}"])),
+        ("a list of anything", json!(["a", 1, null, {"a": []}])),
+        ("a map", json!({"a": {"b": 1}})),
         ("nested deeply", deep),
-        ("long texts", json!("x".repeat(8 << 10))),
+        ("a long text", json!("x".repeat(8 << 10))),
         ("control characters", json!("a\r\nb\u{0}\u{1b}[31m")),
         ("of another script", json!("\u{202e}\u{1f600}ä")),
         ("with spaces", json!(" a b ")),

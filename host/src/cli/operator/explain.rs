@@ -133,7 +133,7 @@ fn connection_rows(
 }
 
 fn attribute_rows(session: &Attributes) -> Vec<(String, String)> {
-    let values = |values: &[std::sync::Arc<str>]| values.iter().map(|value| plain(value, SHOWN)).collect::<Vec<_>>().join(", ");
+    let values = |values: &[std::sync::Arc<str>]| values.iter().map(|value| bytes(value.as_bytes())).collect::<Vec<_>>().join(", ");
     session.iter().map(|(name, all)| (plain(name, SHOWN), values(all))).collect()
 }
 
