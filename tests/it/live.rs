@@ -14,7 +14,7 @@ use wicketgate_tests::{
 use crate::{
     open::{Open, Place, Socket, policy},
     plugins::HOSTILE,
-    site::{DEFAULTS, manifest, person, swapped, token},
+    site::{DEFAULTS, manifest, person, swapped, token, with_activation},
 };
 
 /// So long that nothing is decided again unless there's a reason.
@@ -192,7 +192,8 @@ fn undecided() -> [(&'static str, Vec<u8>); 2] {
     let policy = "{name: policy, kind: routing-policy, file: hostile.wasm, grants: {log: true}, config: {behaviour: error}}";
     let (kind, component) = HOSTILE[2];
     assert_eq!(kind, "routing-policy");
-    let manifest = manifest(&[DEFAULTS[0], DEFAULTS[1], policy]);
+    // Else the set before would soon decide again.
+    let manifest = with_activation("rollback: off", &manifest(&[DEFAULTS[0], DEFAULTS[1], policy]));
     [("plugins.yaml", manifest.into_bytes()), ("hostile.wasm", component.to_vec())]
 }
 
