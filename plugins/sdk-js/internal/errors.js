@@ -20,10 +20,14 @@ export class Unavailable extends Error {
   }
 }
 
-/** Text that the contract can carry: bounded, and without halves of surrogate pairs. */
+/** Whether the contract can carry a text: halves of surrogate pairs are no characters. Not each engine has the function. */
+export const isWhole = "".isWellFormed ? (text) => text.isWellFormed() : (text) => !/\p{Surrogate}/u.test(text);
+
+/** Text that the contract can carry, bounded. */
 export function bounded(value) {
   const text = String(value);
-  return (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text).replace(/\p{Surrogate}/gu, "\ufffd");
+  const kept = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+  return isWhole(kept) ? kept : kept.replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
 /** Runs an author's code. What it throws is thrown on as the contract has it, whatever it is. */

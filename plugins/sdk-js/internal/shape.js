@@ -1,6 +1,6 @@
 // Values of the author's answers, checked: a value of another type than the contract's would trap behind this point.
 
-import { bounded } from "./errors.js";
+import { bounded, isWhole } from "./errors.js";
 
 /** What was found, in a few words. */
 export function described(value) {
@@ -21,7 +21,7 @@ export function wrong(what, value, expected) {
 
 export function text(what, value) {
   if (typeof value !== "string") throw wrong(what, value, "a text");
-  if (/\p{Surrogate}/u.test(value)) throw wrong(what, value, "a text without half a surrogate pair");
+  if (!isWhole(value)) throw wrong(what, value, "a text without half a surrogate pair");
   return value;
 }
 
@@ -73,18 +73,29 @@ export function lifetime(options) {
   };
 }
 
-/** One kind's decisions: only what its functions made is taken for an answer, and nobody can change it afterwards. */
-export class Answers {
-  #made = new WeakMap();
+/** An answer that one of the functions has made, with what it is in the contract: nobody can change that afterwards. */
+class Answer {
+  #kind;
+  #contract;
 
+  constructor(kind, contract) {
+    this.#kind = kind;
+    this.#contract = contract;
+  }
+
+  static contract(kind, answer) {
+    return typeof answer === "object" && answer !== null && #kind in answer && answer.#kind === kind ? answer.#contract : undefined;
+  }
+}
+
+/** One kind's decisions: only what its functions made is taken for an answer. */
+export class Answers {
   make(tag, val) {
-    const answer = Object.freeze({ decision: tag });
-    this.#made.set(answer, { tag, val });
-    return answer;
+    return new Answer(this, { tag, val });
   }
 
   contract(what, answer, functions) {
-    const made = typeof answer === "object" && answer !== null ? this.#made.get(answer) : undefined;
+    const made = Answer.contract(this, answer);
     if (made === undefined) throw new TypeError(`${what} answered ${described(answer)}, expected what one of ${functions} makes`);
     return made;
   }

@@ -48,11 +48,11 @@ export class Subject {
 
 /** Attributes of a candidate or session, or a principal's claims. */
 export class Attributes {
-  #values = new Map();
+  #attributes;
   #declared;
 
   constructor(attributes, declared) {
-    for (const { name, values } of attributes) this.#values.set(name, values);
+    this.#attributes = attributes;
     this.#declared = declared;
   }
 
@@ -60,7 +60,7 @@ export class Attributes {
   has(name, value) { return this.all(name).includes(value); }
   all(name) {
     this.#declared?.check(`attribute ${name}`);
-    return this.#values.get(name) ?? [];
+    return this.#attributes.find((it) => it.name === name)?.values ?? [];
   }
 }
 
