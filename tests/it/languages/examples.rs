@@ -91,7 +91,7 @@ async fn python_publishes_what_is_named_by_the_rule() {
     let said = build(&project, &out);
     assert_eq!((&said["language"], &said["fits_config_map"]), (&json!("python"), &json!("no")));
 
-    let entry = "{name: naming-rules, kind: discovery-filter, file: naming-rules.wasm, limits: {memory_mib: 48}, config: \
+    let entry = "{name: naming-rules, kind: discovery-filter, file: naming-rules.wasm, limits: {call_budget_ms: 500}, config: \
         {pattern: '(?P<team>[a-z]+)-(?P<purpose>lab|demo)', purposes: {demo: {access: public}}}}";
     let manifest = defaults_with("discovery-filter", entry);
     let site = Site::new(&[("plugins.yaml", manifest.into_bytes()), ("naming-rules.wasm", read(&out))]);

@@ -51,7 +51,7 @@ fn project(language: &str, source: &str) -> (TempDir, PathBuf) {
 fn entry(mark: &str) -> String {
     // Python recurses a thousand times before it notices.
     format!(
-        "{{name: misdeeds, kind: routing-policy, file: misdeeds.wasm, limits: {{memory_mib: 64, call_budget_ms: 500}}, \
+        "{{name: misdeeds, kind: routing-policy, file: misdeeds.wasm, limits: {{call_budget_ms: 500}}, \
          config: {{mark: {mark}}}}}"
     )
 }

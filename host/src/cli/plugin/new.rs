@@ -109,8 +109,9 @@ impl New {
 
     fn filled(&self, template: &[u8]) -> Vec<u8> {
         let Ok(text) = std::str::from_utf8(template) else { return template.to_vec() };
-        let memory = if self.lang == Language::Python { "\n    limits: {memory_mib: 48}" } else { "" };
-        let words = [("{{name}}", self.name.as_str()), ("{{kind}}", self.kind.word()), ("{{limits}}", memory)];
+        // A fresh interpreter takes most of the usual budget and memory.
+        let limits = if self.lang == Language::Python { "\n    limits: {call_budget_ms: 20, memory_mib: 32}" } else { "" };
+        let words = [("{{name}}", self.name.as_str()), ("{{kind}}", self.kind.word()), ("{{limits}}", limits)];
         words.into_iter().fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value)).into_bytes()
     }
 }
