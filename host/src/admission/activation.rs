@@ -43,6 +43,8 @@ pub enum Mode {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(try_from = "Word")]
+#[schemars(extend("enum" = ["off", false, "errors", "errors+denials"]))]
 pub enum Rollback {
     #[serde(rename = "off")]
     Off,
@@ -53,6 +55,34 @@ pub enum Rollback {
     /// Also when people are turned away whom the set before lets in.
     #[serde(rename = "errors+denials")]
     ErrorsAndDenials,
+}
+
+/// `off` is a boolean in YAML 1.1, and a text in JSON and YAML 1.2.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Word {
+    Switch(bool),
+    Text(String),
+}
+
+// === impl Rollback ===
+
+impl TryFrom<Word> for Rollback {
+    type Error = String;
+
+    fn try_from(word: Word) -> Result<Self, String> {
+        let text = match word {
+            Word::Switch(false) => return Ok(Self::Off),
+            Word::Switch(true) => "on".to_owned(),
+            Word::Text(text) => text,
+        };
+        match text.as_str() {
+            "off" => Ok(Self::Off),
+            "errors" => Ok(Self::Errors),
+            "errors+denials" => Ok(Self::ErrorsAndDenials),
+            other => Err(format!("found '{}', expected off, errors or errors+denials", other.escape_debug())),
+        }
+    }
 }
 
 // === impl Activation ===

@@ -44,6 +44,8 @@ pub struct Findings {
 struct Group {
     /// Those whom the new set lets in, too.
     admitted: BTreeSet<String>,
+    /// Those whom the new set's authenticators know. A decision from the cache leaves no record: they may be in all the same.
+    known: BTreeSet<String>,
     /// Those for whom a plugin failed, with how often.
     failing: BTreeMap<String, u64>,
     denied: BTreeSet<String>,
@@ -117,11 +119,12 @@ impl Findings {
         // An authenticator's word alone lets nobody in; a policy's or a filter's does.
         let enters = record.outcome.admits();
         let is_step = matches!(&record.outcome, Outcome::Decided(decided) if decided.decision.is_step());
-        if group.is_full() || is_step && enters {
+        if group.is_full() {
             return;
         }
         let Some(person) = before.admits(worker, &record.inputs) else { return };
         match &record.outcome {
+            Outcome::Decided(_) if is_step && enters => drop(group.known.insert(person)),
             Outcome::Decided(_) if enters => drop(group.admitted.insert(person)),
             Outcome::Decided(_) => {
                 group.last_denial = Some(record.outcome.summary());
@@ -149,35 +152,40 @@ impl Findings {
 
 impl Group {
     fn is_full(&self) -> bool {
-        self.admitted.len() + self.denied.len() + self.failing.len() >= MOST_PEOPLE
+        self.admitted.len() + self.known.len() + self.denied.len() + self.failing.len() >= MOST_PEOPLE
     }
 
     fn numbers(&self) -> Numbers {
-        let all: BTreeSet<&String> = self.admitted.iter().chain(self.failing.keys()).chain(&self.denied).collect();
         Numbers {
-            all: all.len(),
+            all: self.judged().chain(&self.known).collect::<BTreeSet<_>>().len(),
             admitted: self.admitted.len(),
             failing: self.failing.len(),
             denied: self.denied.difference(&self.admitted).count(),
         }
     }
 
+    fn judged(&self) -> impl Iterator<Item = &String> {
+        self.admitted.iter().chain(self.failing.keys()).chain(&self.denied)
+    }
+
     fn breaks(&self, activation: &Activation, who: &str, denied_in_words: &str) -> Option<String> {
         let Numbers { all, failing, denied, .. } = self.numbers();
-        let is_over = |hit: usize, percent: u8| hit >= LEAST_PEOPLE.min(all) && hit * 100 > all * usize::from(percent);
+        // Faults are never cached, so each is seen; denials are, as admissions are.
+        let judged = self.judged().collect::<BTreeSet<_>>().len();
+        let is_over = |hit: usize, of: usize, percent: u8| hit >= LEAST_PEOPLE.min(of) && hit * 100 > of * usize::from(percent);
         let faults: u64 = self.failing.values().sum();
         let Activation { rollback, most_failing_percent, most_denied_percent, .. } = activation;
-        if *rollback != Rollback::Off && failing > 0 && faults >= LEAST_FAULTS && is_over(failing, *most_failing_percent) {
+        if *rollback != Rollback::Off && failing > 0 && faults >= LEAST_FAULTS && is_over(failing, all, *most_failing_percent) {
             let last = self.last_fault.as_deref().unwrap_or_default();
             return Some(format!(
                 "plugins failed for {failing} of {all} {who}, at most {most_failing_percent} % may \
                  (activation.most_failing_percent); the last: {last}"
             ));
         }
-        if *rollback == Rollback::ErrorsAndDenials && denied > 0 && is_over(denied, *most_denied_percent) {
+        if *rollback == Rollback::ErrorsAndDenials && denied > 0 && is_over(denied, judged, *most_denied_percent) {
             let last = self.last_denial.as_deref().unwrap_or_default();
             return Some(format!(
-                "{denied} of {all} {who} are {denied_in_words}, at most {most_denied_percent} % may \
+                "{denied} of {judged} {who} are {denied_in_words}, at most {most_denied_percent} % may \
                  (activation.most_denied_percent); the last: {last}"
             ));
         }

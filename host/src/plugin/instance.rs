@@ -281,7 +281,7 @@ pub(super) fn fault(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault 
 }
 
 pub(super) fn error_in_words(error: types::Error) -> String {
-    let short = |text: String| text.chars().take(500).flat_map(char::escape_debug).collect::<String>();
+    let short = |text: String| text.chars().take(500).map(|char| if char.is_control() { ' ' } else { char }).collect::<String>();
     match error {
         types::Error::InvalidConfig(invalid) => {
             let key = if invalid.key.is_empty() { "the configuration".to_owned() } else { invalid.key };

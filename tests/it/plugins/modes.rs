@@ -52,7 +52,7 @@ async fn a_policy_that_turns_everybody_away_is_not_verified() {
     assert_eq!(gateway.metric("wicketgate_plugin_differing_decisions").await, 4);
 
     // Who means it says so.
-    site.mount(&activated("mode: verified, most_differences: 4", NOBODY));
+    site.mount(&activated("mode: verified, most_differences: 100", NOBODY));
     recovered(&gateway, 1).await;
     assert_eq!(person("alice").get(&gateway.at(SESSION)).await.status, 403);
 }

@@ -135,7 +135,7 @@ async fn strangers_who_trap_a_plugin_or_are_denied_change_nothing() {
     // All of it was looked at by now: what came last was.
     eventually("people are counted", async || {
         let watch = gateway.status("/plugins").await["watch"].clone();
-        (watch["people"]["admitted"].as_u64() >= Some(3)).then_some(())
+        (watch["people"]["all"].as_u64() >= Some(3)).then_some(())
     })
     .await;
     let status = gateway.status("/plugins").await;

@@ -76,7 +76,7 @@ async fn a_plugin_with_wasi_decides_and_its_faults_are_its_own() {
 #[tokio::test]
 async fn a_busy_plugin_with_wasi_does_not_block_the_only_worker() {
     let site = site(COMPONENT, 1_000);
-    let gateway = Gateway::start(&(site.config() + "http: {workers: 1}\n")).await;
+    let gateway = Gateway::start(&(site.config() + "http: {listen: '127.0.0.1:{port}', workers: 1}\n")).await;
     let (spinner, url) = (visitor("spin"), gateway.at(SESSION));
     let mut spin = std::pin::pin!(spinner.get(&url));
     for number in 0..10 {
@@ -109,7 +109,7 @@ fn python_policy() -> Vec<u8> {
 async fn python_that_prints_looks_around_and_sleeps_is_a_plugin_like_others() {
     let site = site(&python_policy(), 1_000);
     let gateway = Gateway::start(&site.config()).await;
-    gateway.logs("configured by {\\\"a\\\": \\\"b\\\"}").await;
+    gateway.logs("configured by {\\\"a\\\":\\\"b\\\"}").await;
     assert_eq!(said(&gateway, "print").await, "done");
     gateway.logs("without an end").await;
     gateway.logs("further lines of this call are left out").await;

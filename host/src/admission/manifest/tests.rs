@@ -1,4 +1,5 @@
 use super::*;
+use crate::admission::activation::Rollback;
 
 const GOOD: &str = "
 version: 1
@@ -38,6 +39,10 @@ fn each_mistake_names_its_key() {
         (change("name: auth,", "name: auth, cases: [a.json],"), "plugins.yaml, plugins[1].cases: found 'a.json'"),
         (change("version: 1", "version: 1\nactivation: {mode: fast}"), "plugins.yaml, activation.mode: unknown variant `fast`"),
         (
+            change("version: 1", "version: 1\nactivation: {rollback: on}"),
+            "plugins.yaml, activation.rollback: found 'on', expected off, errors or errors+denials",
+        ),
+        (
             change("version: 1", "version: 1\nactivation: {most_denied_percent: 101}"),
             "plugins.yaml, activation.most_denied_percent: found 101, expected 0 to 100",
         ),
@@ -68,4 +73,12 @@ fn the_schema_file_is_what_the_parser_makes() {
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(written == real, "{SCHEMA} isn't what the parser makes: run this test with WRITE_SCHEMA=1");
+}
+
+#[test]
+fn off_is_a_word_in_every_yaml() {
+    for off in ["off", "'off'", "false"] {
+        let text = GOOD.replace("version: 1", &format!("version: 1\nactivation: {{rollback: {off}}}"));
+        assert_eq!(Manifest::parse(&text).unwrap().activation.rollback, Rollback::Off, "{off}");
+    }
 }
