@@ -17,6 +17,7 @@ use std::{cell::Cell, collections::VecDeque, net::SocketAddr, process::ExitCode,
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -35,6 +36,8 @@ const SHARE: f64 = 0.5;
 const CAPACITY: Duration = Duration::from_secs(3);
 const GOAL: f64 = 1.1;
 const LIVE_GOAL: Duration = Duration::from_secs(1);
+/// Records of each kind that a gateway keeps, by `plugins.records.keep` as it is.
+const RECORDS: usize = 1000;
 /// Between two looks whether a set decides.
 const LOOK: Duration = Duration::from_millis(1);
 /// Between two swaps whose time is taken.
@@ -54,6 +57,8 @@ struct Bench {
     sets: Sets,
     load: Load,
     token: String,
+    /// With the list of sessions.
+    _files: TempDir,
 }
 
 fn main() -> ExitCode {
@@ -93,7 +98,7 @@ async fn measure(given: &Given, prefix: Vec<String>) {
     let others = machine.others();
     println!("{}", Machine::describe());
     println!(
-        "- {CONNECTIONS} connections, {rate:.0} requests/s evenly, half of what the gateway can do; {} rounds of {} s each way, a \
+        "- {RECORDS} people's decisions are recorded; {CONNECTIONS} connections, {rate:.0} requests/s evenly, half of what the gateway can do; {} rounds of {} s each way, a \
          swap every {} s",
         given.rounds, given.seconds, given.every
     );
@@ -153,11 +158,21 @@ impl Bench {
             sets.path().display()
         );
         let gateway = Gateway::start_by(prefix, &config).await;
-        let claims = json!({"sub": "alice", "exp": 4_000_000_000_u64});
-        let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], gateway.port));
+        let token = token("alice");
         let load = Load::connect(address, CONNECTIONS, &request("page", address, &token)).await;
-        Self { gateway, address, sets, load, token }
+        let bench = Self { gateway, address, sets, load, token, _files: files };
+        bench.fill_records().await;
+        bench
+    }
+
+    /// Every new set is compared by recorded decisions: as many as are kept.
+    async fn fill_records(&self) {
+        let mut probe = self.probe().await;
+        for number in 0..RECORDS {
+            probe.request = request("mark", self.address, &token(&format!("person-{number}")));
+            probe.mark().await;
+        }
     }
 
     /// In each round a turn without swaps and one of each kind, in another order each time; the first isn't counted.
@@ -262,6 +277,12 @@ impl Probe {
         assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
         text.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
+}
+
+/// Everybody is an administrator, whom the default policy lets into every session.
+fn token(id: &str) -> String {
+    let claims = json!({"sub": id, "role": "admin", "exp": 4_000_000_000_u64});
+    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
 /// A browser's request, with a token.

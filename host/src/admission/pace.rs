@@ -38,3 +38,24 @@ impl Pace {
 fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_most_of_the_time_at_rest() {
+        let (mut pace, mut rested) = (Pace::start(), 0);
+        for _ in 0..10 {
+            let before = pace.began;
+            while processor_time() < before + TURN {}
+            pace.keep();
+            rested += u32::from(pace.began > before);
+        }
+        assert_eq!(rested, 10);
+        // Between two short steps there's nothing to rest from.
+        let before = pace.began;
+        pace.keep();
+        assert_eq!(pace.began, before);
+    }
+}

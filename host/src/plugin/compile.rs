@@ -207,3 +207,41 @@ pub fn compile_standard_input(memory_mib: u64, cpu_s: u64, gentle: bool) -> Resu
     let compiled = Compiled::in_process(&component).map_err(|error| error.to_string())?;
     std::io::stdout().write_all(compiled.bytes()).map_err(|error| format!("standard output: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn compiler(directory: &Path, script: &str) -> Compiler {
+        let program = directory.join("compiler");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Compiler::new(program, &config::Plugins::default(), None)
+    }
+
+    #[tokio::test]
+    async fn a_child_that_gets_no_processor_is_replaced_by_one_of_normal_priority() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "case \"$*\" in *lowest*) exec sleep 1000 ;; esac; /bin/cat";
+        let compiled = compiler(directory.path(), script).compile(b"a component").await.unwrap();
+        assert_eq!(compiled.bytes(), b"a component");
+    }
+
+    #[tokio::test]
+    async fn what_a_child_says_is_the_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = compiler(directory.path(), "/bin/cat >&2; exit 1").compile(b"too bad").await.err().unwrap();
+        assert_eq!(refused.to_string(), "too bad");
+    }
+
+    #[test]
+    fn processor_time_is_that_of_all_threads() {
+        let before = processor_time(std::process::id()).unwrap();
+        let spin = move || while processor_time(std::process::id()).unwrap() < before + 3 * TICK {};
+        std::thread::spawn(spin).join().unwrap();
+        assert!(processor_time(std::process::id()).unwrap() >= before + 3 * TICK);
+        assert_eq!(processor_time(0), None);
+    }
+}
