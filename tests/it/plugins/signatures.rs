@@ -81,12 +81,12 @@ async fn an_unsigned_manifest_never_decides() {
     let first = generation(&gateway).await;
     // Whoever may write the directory can't write a policy.
     let by_stranger = stranger.sign(&open);
-    for (what, text, signature) in [
+    for (what, text, shown) in [
         ("another manifest under the old signature", &open, &signature),
         ("a manifest that a stranger signed", &open, &by_stranger),
         ("a signature that isn't one", &closed, &b"signed, me".to_vec()),
     ] {
-        site.plugins.replace(&[("plugins.yaml", text.as_bytes()), ("plugins.yaml.sig", signature)]);
+        site.plugins.replace(&[("plugins.yaml", text.as_bytes()), ("plugins.yaml.sig", shown)]);
         let why = refused(&gateway, None).await;
         assert!(why.starts_with("plugins.yaml: found a signature "), "{what}: {why}");
         assert_eq!(generation(&gateway).await, first, "{what}");
