@@ -55,6 +55,33 @@ async fn plugins_of_contract_0_1_load_and_decide() {
     assert_eq!(person("mallory").get(&gateway.at("/service/s2/echo")).await.status, 404, "the filter doesn't publish it");
 }
 
+/// By componentize-qjs, packed; with the digest of what is in it.
+const IN_TYPESCRIPT: (&[u8], &str) = (
+    include_bytes!("../../fixtures/contract-0.1/api-keys.wasm.zst"),
+    "55a3f33484dc0a17727af28b16e8c2b9a8525ad085e8b3139898f21f799759cd",
+);
+
+#[tokio::test]
+async fn a_plugin_in_typescript_of_contract_0_1_loads_and_decides() {
+    let (component, sha256) = IN_TYPESCRIPT;
+    // What SHA-256 makes of the key.
+    let programs = "{trainer: {sha256: [fa7021164e008ff6a3e44173e3a4c6e469080ea6ca85fb0597114921f9f52b73]}}";
+    let text = manifest(&[
+        crate::site::DEFAULTS[0],
+        &format!(
+            "{{name: keys, kind: authenticator, file: api-keys.wasm.zst, sha256: {sha256}, limits: {{call_budget_ms: 200}}, \
+             config: {{programs: {programs}}}}}"
+        ),
+        "{name: policy, kind: routing-policy, builtin: routing-policy, config: {allow: [], allow_users: [trainer]}}",
+    ]);
+    let site = Site::new(&[("plugins.yaml", text.as_bytes()), ("api-keys.wasm.zst", component)]);
+    let gateway = Gateway::start(&site.config()).await;
+    let with = |key: &str| Client::default().with("x-api-key", key);
+    assert_eq!(with("wgk-0123456789abcdef").get(&gateway.at(SESSION)).await.status, 200);
+    assert_eq!(with("wgk-another").get(&gateway.at(SESSION)).await.status, 401);
+    assert_eq!(Client::default().get(&gateway.at(SESSION)).await.status, 401);
+}
+
 /// A component with other names in place of its own, of the same length: as one that was built for another contract.
 fn renamed(from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
