@@ -24,11 +24,16 @@ impl DiscoveryFilter for HiddenTags {
             return Ok(Verdict::Drop(Reason::new("hidden")));
         }
         let mut keeping = Keeping::new("shown");
-        if let Some(project) = attributes.first("project") {
+        if let Some(project) = attributes.first("project").filter(|project| is_label(project)) {
             keeping.labels.push("team", vec![project.to_owned()]);
         }
         Ok(Verdict::Keep(keeping))
     }
+}
+
+/// What a candidate says may be anything; a label that isn't one line of text would be an error.
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 wicketgate_plugin::export_discovery_filter!(HiddenTags);
