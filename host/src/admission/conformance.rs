@@ -15,6 +15,8 @@ use crate::{
 
 /// Faults that an input must not bring about: the plugin didn't return by itself, or what it answered is no answer.
 const BREAKS: [&str; 5] = ["trap", "deadline", "memory", "output", "instance"];
+/// A call that missed its deadline is made again so often: a budget is of time, of which a busy machine may have none.
+const TRIES: usize = 3;
 /// Before growth is looked at: allocators take their first pages, tables get their size.
 const WARM_UP: usize = 1_000;
 
@@ -45,8 +47,15 @@ pub struct Growth {
     pub after_bytes: usize,
 }
 
-/// Runs one trial; what can't be run again doesn't occur, since trials leave nothing out.
+/// Runs one trial.
 pub fn run(set: &PluginSet, worker: &Worker, trial: &Trial) -> Outcome {
+    let missed = |outcome: &Outcome| matches!(outcome, Outcome::Failed(failed) if failed.fault == "deadline");
+    let again = (1..TRIES).map(|_| ());
+    again.fold(run_once(set, worker, trial), |outcome, ()| if missed(&outcome) { run_once(set, worker, trial) } else { outcome })
+}
+
+/// What can't be run again doesn't occur, since trials leave nothing out.
+fn run_once(set: &PluginSet, worker: &Worker, trial: &Trial) -> Outcome {
     match set.replay(worker, &trial.inputs) {
         Replayed::Outcome(outcome) => outcome,
         Replayed::NotRecorded(what) => Outcome::Failed(crate::domain::record::Failed {

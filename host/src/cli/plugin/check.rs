@@ -108,6 +108,10 @@ impl Check {
         findings.push(blank_size(workshop, &blank));
         let plugin = match workshop.configure(&blank, kind, &config) {
             Ok(plugin) => Arc::new(plugin),
+            Err(error @ LoadError::Configure(_)) if self.with.config.is_none() => {
+                findings.push(Finding::failed("configure", format!("{error} (--config gives it a configuration)")));
+                return Ok(findings);
+            }
             Err(error) => {
                 findings.push(refused(&error));
                 return Ok(findings);

@@ -174,7 +174,12 @@ impl Workshop {
         let in_words = |error: LoadError| Stop::failed(format!("{}: {error}", subject.file));
         let blank = self.compile(&subject.file, self.read(&subject.file)?).map_err(in_words)?;
         let kind = blank.kind(subject.with.kind).map_err(|why| Stop::failed(format!("{}: {why}", subject.file)))?;
-        let plugin = self.configure(&blank, kind, &config).map_err(in_words)?;
+        let plugin = self.configure(&blank, kind, &config).map_err(|error| match error {
+            LoadError::Configure(_) if subject.with.config.is_none() => {
+                Stop::failed(format!("{}: {error} (--config gives it a configuration)", subject.file))
+            }
+            error => in_words(error),
+        })?;
         Ok((blank, Arc::new(plugin)))
     }
 

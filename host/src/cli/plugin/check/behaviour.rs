@@ -81,10 +81,11 @@ fn memory(plugin: &Plugin, growth: Option<Growth>) -> Finding {
         return Finding { result: super::Outcome::Skipped, ..Finding::ok("memory", says) };
     };
     let limit = plugin.spec.memory_bytes;
-    let held = format!("{} of {}", size(growth.after_bytes), size(limit));
+    let held = format!("{} of {}", size(growth.after_bytes.max(growth.before_bytes)), size(limit));
     let calls = counted(growth.calls, "call");
     match growth.calls_until(limit) {
-        None if growth.after_bytes == growth.before_bytes => Finding::ok("memory", format!("{held}, and no more after {calls}")),
+        // Less than before is another instance's: a call was cut off.
+        None if growth.after_bytes <= growth.before_bytes => Finding::ok("memory", format!("{held}, and no more after {calls}")),
         None => {
             let more = size(growth.after_bytes - growth.before_bytes);
             Finding::ok("memory", format!("{held}; it took {more} more within {calls}, and not in both halves of them"))
