@@ -7,6 +7,7 @@
 mod clock;
 mod host;
 mod instance;
+mod keeper;
 mod meter;
 mod output;
 mod threads;

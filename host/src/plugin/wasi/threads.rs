@@ -1,39 +1,30 @@
-//! The threads on which plugins with WASI run, their queues, and the instances that each keeps.
+//! The threads on which plugins with WASI run, and the way to them and back. What happens there is `keeper`'s.
 //!
 //! At most two: such plugins bring a C library or a whole interpreter along, and each thread keeps instances of its own. A thread runs
 //! many calls at a time, a tick of the epoch each in turn, so that a busy guest delays the others and doesn't stop them.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    panic::AssertUnwindSafe,
-    rc::Rc,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, SemaphorePermit, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::timeout_at,
 };
 
 use super::{
-    instance::{Asked, Blueprint, WasiInstance},
+    instance::{Asked, Blueprint},
+    keeper::Keeper,
     waiting::wait,
 };
-use crate::{
-    domain::Timestamp,
-    plugin::{
-        fault::{Fault, FaultKind},
-        host_calls::CallState,
-        instance::Budget,
-        loaded::{Declaration, LoadError},
-        question::Question,
-    },
+use crate::plugin::{
+    fault::{Fault, FaultKind},
+    host_calls::CallState,
+    instance::Budget,
+    loaded::{Declaration, LoadError},
+    question::Question,
 };
 
 const MOST_THREADS: usize = 2;
@@ -64,7 +55,8 @@ struct Lane {
     calls: Arc<AtomicUsize>,
 }
 
-enum Job {
+/// What a thread is sent.
+pub enum Job {
     Configure { plugin: Arc<Blueprint>, done: oneshot::Sender<Result<Declaration, LoadError>> },
     Prepare { plugin: Arc<Blueprint>, done: oneshot::Sender<Result<(), Fault>> },
     Call(Call),
@@ -72,32 +64,20 @@ enum Job {
     ForgetGone,
 }
 
-struct Call {
-    plugin: Arc<Blueprint>,
-    question: Question,
-    state: CallState,
-    budget: Budget,
-    instances: Instances,
-    done: oneshot::Sender<Asked>,
-    place: Place,
+pub struct Call {
+    pub plugin: Arc<Blueprint>,
+    pub question: Question,
+    pub state: CallState,
+    pub budget: Budget,
+    pub instances: Instances,
+    pub done: oneshot::Sender<Asked>,
+    pub place: Place,
 }
 
 /// One of the calls that a plugin may have under way. The queue is bounded by these.
-struct Place {
+pub struct Place {
     plugin: Arc<Blueprint>,
     calls: Arc<AtomicUsize>,
-}
-
-/// What one thread keeps.
-struct Keeper {
-    engine: wasmtime::Engine,
-    slots: RefCell<HashMap<u64, Rc<Slot>>>,
-}
-
-struct Slot {
-    plugin: Weak<Blueprint>,
-    turns: Semaphore,
-    ready: RefCell<Vec<WasiInstance>>,
 }
 
 // === impl Threads ===
@@ -210,12 +190,12 @@ fn start(number: usize, engine: &wasmtime::Engine) -> Result<Lane, String> {
     let (jobs, wanted) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
     let engine = engine.clone();
-    let run = move || runtime.block_on(Keeper { engine, slots: RefCell::default() }.work(wanted));
+    let run = move || runtime.block_on(Keeper::new(engine).work(wanted));
     std::thread::Builder::new().name(format!("wasi-{number}")).spawn(run).map_err(failed)?;
     Ok(Lane { jobs, calls: Arc::default() })
 }
 
-fn late(plugin: &Blueprint, budget: Budget) -> Fault {
+pub fn late(plugin: &Blueprint, budget: Budget) -> Fault {
     let message = format!("no answer in {:?} by the clock, waiting for a turn included", budget.longest());
     plugin.fault(FaultKind::Deadline, message)
 }
@@ -237,124 +217,5 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.plugin.calls.fetch_sub(1, Ordering::Relaxed);
         self.calls.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-// === impl Keeper ===
-
-impl Keeper {
-    /// Takes what comes, and gives everybody a turn before the next look. (A runtime's own queue of tasks looks at what comes from
-    /// other threads after dozens of turns only.)
-    async fn work(self, mut wanted: mpsc::UnboundedReceiver<Job>) {
-        let mut running = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                biased;
-                job = wanted.recv() => match job {
-                    // Whoever waits for a call that panicked is told that it was given up.
-                    Some(job) => running.push(AssertUnwindSafe(self.take(job)).catch_unwind()),
-                    None => return,
-                },
-                Some(_) = running.next() => {}
-            }
-        }
-    }
-
-    /// Who asked may have gone: then nobody is answered.
-    async fn take(&self, job: Job) {
-        match job {
-            Job::Configure { plugin, done } => {
-                let _ = done.send(self.configure(&plugin).await);
-            }
-            Job::Prepare { plugin, done } => {
-                let slot = self.slot(&plugin);
-                let _ = done.send(slot.replenish(&self.engine, &plugin).await);
-            }
-            Job::Call(call) => self.call(call).await,
-            Job::Replace { plugin } => {
-                let slot = self.slot(&plugin);
-                slot.ready.borrow_mut().clear();
-                // A plugin that can't be instantiated any more says so on the next call.
-                let _ = slot.replenish(&self.engine, &plugin).await;
-            }
-            Job::ForgetGone => self.slots.borrow_mut().retain(|_, slot| slot.plugin.strong_count() > 0),
-        }
-    }
-
-    async fn configure(&self, plugin: &Blueprint) -> Result<Declaration, LoadError> {
-        let now = Timestamp::now();
-        WasiInstance::instantiate(&self.engine, plugin, now).await?.configure(plugin, now).await
-    }
-
-    async fn call(&self, call: Call) {
-        let Call { plugin, question, state, budget, instances, done, place } = call;
-        let slot = self.slot(&plugin);
-        let begun = timeout_at(budget.end().into(), slot.begin(&self.engine, &plugin, instances)).await;
-        let (asked, turn) = match begun {
-            // Who asked has gone meanwhile: a client that didn't wait, as a rule.
-            Ok(Ok((instance, _turn))) if done.is_closed() => {
-                if instances == Instances::Kept {
-                    slot.keep(instance);
-                }
-                return;
-            }
-            Ok(Ok((mut instance, turn))) => {
-                let asked = instance.ask(question, state, budget).await;
-                let usable = asked.0.as_ref().err().is_none_or(|fault| fault.kind.spares_the_instance());
-                if usable && instances == Instances::Kept && !instance.is_worn_out() {
-                    slot.keep(instance);
-                }
-                (asked, Some(turn))
-            }
-            Ok(Err(fault)) => ((Err(fault), state), None),
-            Err(_) => ((Err(late(&plugin, budget)), state), None),
-        };
-        drop((place, turn));
-        let _ = done.send(asked);
-        let _ = slot.replenish(&self.engine, &plugin).await;
-    }
-
-    fn slot(&self, plugin: &Arc<Blueprint>) -> Rc<Slot> {
-        let empty = || {
-            let (turns, ready) = (Semaphore::new(INSTANCES), RefCell::default());
-            Rc::new(Slot { plugin: Arc::downgrade(plugin), turns, ready })
-        };
-        Rc::clone(self.slots.borrow_mut().entry(plugin.key).or_insert_with(empty))
-    }
-}
-
-// === impl Slot ===
-
-impl Slot {
-    /// Waits for a turn and takes an instance for it.
-    async fn begin(
-        &self,
-        engine: &wasmtime::Engine,
-        plugin: &Blueprint,
-        instances: Instances,
-    ) -> Result<(WasiInstance, SemaphorePermit<'_>), Fault> {
-        let turn = self.turns.acquire().await.map_err(|_| plugin.fault(FaultKind::Instance, "there are no turns"))?;
-        let kept = (instances == Instances::Kept).then(|| self.ready.borrow_mut().pop()).flatten();
-        let instance = match kept {
-            Some(instance) => instance,
-            None => WasiInstance::ready(engine, plugin, Timestamp::now()).await?,
-        };
-        Ok((instance, turn))
-    }
-
-    /// Makes instances for all turns that nobody has.
-    async fn replenish(&self, engine: &wasmtime::Engine, plugin: &Blueprint) -> Result<(), Fault> {
-        while self.ready.borrow().len() < self.turns.available_permits() {
-            let Ok(_turn) = self.turns.try_acquire() else { break };
-            self.keep(WasiInstance::ready(engine, plugin, Timestamp::now()).await?);
-        }
-        Ok(())
-    }
-
-    fn keep(&self, instance: WasiInstance) {
-        let mut ready = self.ready.borrow_mut();
-        if ready.len() < INSTANCES {
-            ready.push(instance);
-        }
     }
 }
