@@ -110,8 +110,9 @@ async fn python_that_prints_looks_around_and_sleeps_is_a_plugin_like_others() {
     let site = site(&python_policy(), 1_000);
     let gateway = Gateway::start(&site.config()).await;
     gateway.logs("configured by {\\\"a\\\":\\\"b\\\"}").await;
+    assert_eq!(said(&gateway, "complain").await, "done");
+    gateway.logs("WARN plugin: without an end").await;
     assert_eq!(said(&gateway, "print").await, "done");
-    gateway.logs("without an end").await;
     gateway.logs("further lines of this call are left out").await;
     let (count, longest) = lines(&gateway, "yyyyyyyy");
     assert!((1..=16).contains(&count) && longest < 2_000, "{count} lines, of {longest} bytes");
