@@ -193,7 +193,7 @@ impl Scene {
     }
 
     async fn route(&self, gate: &Gate, who: &Authenticated) -> Routed {
-        gate.set.route(&gate.worker, &self.subject(), &self.endpoint, &who.decision).await.expect("a decision")
+        gate.set.route(&gate.worker, &self.subject(), &self.endpoint, who).await.expect("a decision")
     }
 }
 

@@ -38,7 +38,7 @@ pub use self::{
     loaded::{Declaration, Grants, LoadError, OnFault, Plugin, PluginSpec},
     private::{NotPrivate, PrivateDirectory, write_whole},
     record::{Following, Recorder},
-    set::{Authenticated, DecisionContext, Generation, PluginSet, Replayed, Routed},
+    set::{Authenticated, DecisionContext, Generation, NotRecorded, PluginSet, Routed},
     subject::{Connection, HttpSubject, Subject, TcpSubject},
     survey::Survey,
     worker::Worker,

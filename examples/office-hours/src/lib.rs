@@ -55,7 +55,7 @@ impl RoutingPolicy for OfficeHours {
             let hours = hours.map_err(|(key, found, expected)| {
                 Error::invalid_config(format!("rules.{at}.{key}"), format!("{found:?}"), expected)
             })?;
-            let projects = written.projects.iter().map(|pattern| Pattern::new(pattern)).collect();
+            let projects = written.projects.iter().map(Pattern::new).collect();
             Ok(Rule { groups: written.groups, projects, hours })
         };
         let rules = config.rules.into_iter().enumerate().map(rule).collect::<Result<Vec<_>, Error>>()?;

@@ -165,7 +165,7 @@ fn make_room(directory: &Path, good: &BTreeSet<String>) -> io::Result<()> {
             others.push((metadata.modified()?, metadata.len(), entry.path()));
         }
     }
-    others.sort_by(|one, other| other.0.cmp(&one.0));
+    others.sort_by_key(|other| std::cmp::Reverse(other.0));
     let mut bytes = 0_u64;
     for (at, (_, length, path)) in others.into_iter().enumerate() {
         bytes = bytes.saturating_add(length);

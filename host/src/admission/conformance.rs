@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub use self::inputs::{Trial, trials};
 use crate::{
     domain::record::Outcome,
-    plugin::{PluginSet, Replayed, Worker},
+    plugin::{NotRecorded, PluginSet, Worker},
 };
 
 /// Faults that an input must not bring about: the plugin didn't return by itself, or what it answered is no answer.
@@ -56,14 +56,13 @@ pub fn run(set: &PluginSet, worker: &Worker, trial: &Trial) -> Outcome {
 
 /// What can't be run again doesn't occur, since trials leave nothing out.
 fn run_once(set: &PluginSet, worker: &Worker, trial: &Trial) -> Outcome {
-    match set.replay(worker, &trial.inputs) {
-        Replayed::Outcome(outcome) => outcome,
-        Replayed::NotRecorded(what) => Outcome::Failed(crate::domain::record::Failed {
+    set.replay(worker, &trial.inputs).unwrap_or_else(|NotRecorded(what)| {
+        Outcome::Failed(crate::domain::record::Failed {
             by: String::new(),
             fault: "instance".into(),
             message: format!("not recorded: {what}"),
-        }),
-    }
+        })
+    })
 }
 
 /// Whether the outcome is a failure of the plugin itself. `error` and `unavailable` are answers.

@@ -151,8 +151,12 @@ impl Lifecycle {
             }
             Mode::Verified => {
                 let (most, least) = (activation.most_differences, activation.least_replayed_percent);
-                comparison.breaks(most, 0).map_or(Ok(()), |why| Err(RefusedSet::Differs(why)))?;
-                comparison.breaks(most, least).map_or(Ok(()), |why| Err(RefusedSet::Unproven(why)))?;
+                if let Some(why) = comparison.breaks(most, 0) {
+                    return Err(RefusedSet::Differs(why));
+                }
+                if let Some(why) = comparison.breaks(most, least) {
+                    return Err(RefusedSet::Unproven(why));
+                }
             }
             Mode::Shadow => {
                 self.cast_shadow(candidate, activation, &active);

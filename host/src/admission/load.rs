@@ -67,7 +67,7 @@ pub enum RefusedSet {
     #[error("plugins.yaml, plugin '{plugin}', cases: {file}: no such file beside the manifest")]
     NoCases { plugin: String, file: String },
     #[error("plugin '{plugin}': {error}")]
-    Cases { plugin: String, error: CaseError },
+    Cases { plugin: String, error: Box<CaseError> },
     #[error(transparent)]
     Trial(#[from] TrialError),
     /// It comes out otherwise, and would whenever it's asked.
@@ -165,7 +165,7 @@ fn read_cases(entry: &Entry, files: &Files) -> Result<Vec<Case>, RefusedSet> {
     for file in &entry.cases {
         let missing = || RefusedSet::NoCases { plugin: entry.name.clone(), file: file.clone() };
         let content = files.members.get(file).ok_or_else(missing)?;
-        let refused = |error| RefusedSet::Cases { plugin: entry.name.clone(), error };
+        let refused = |error| RefusedSet::Cases { plugin: entry.name.clone(), error: Box::new(error) };
         all.extend(cases::parse(file, &String::from_utf8_lossy(content), entry.kind).map_err(refused)?);
     }
     Ok(all)

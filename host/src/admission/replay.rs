@@ -14,7 +14,7 @@ use crate::{
         decision::Kind,
         record::{Inputs, Outcome, Record},
     },
-    plugin::{Engine, PluginSet, Replayed, Worker},
+    plugin::{Engine, NotRecorded, PluginSet, Worker},
 };
 
 /// Differences that are shown; all are counted.
@@ -92,8 +92,8 @@ impl Replayer {
             record.outcome.clone()
         } else {
             match self.active.replay(&self.worker, &record.inputs) {
-                Replayed::Outcome(outcome) => outcome,
-                Replayed::NotRecorded(_) => return,
+                Ok(outcome) => outcome,
+                Err(NotRecorded(_)) => return,
             }
         };
         into.add(&record.id.to_string(), &record.inputs, &before, self.new.replay(&self.worker, &record.inputs));
@@ -104,12 +104,12 @@ impl Replayer {
 
 impl Comparison {
     /// Takes one decision on.
-    pub fn add(&mut self, id: &str, inputs: &Inputs, before: &Outcome, after: Replayed) {
+    pub fn add(&mut self, id: &str, inputs: &Inputs, before: &Outcome, after: Result<Outcome, NotRecorded>) {
         self.records += 1;
         self.requests += u64::from(inputs.kind != Kind::DiscoveryFilter);
         let after = match after {
-            Replayed::Outcome(after) => after,
-            Replayed::NotRecorded(what) => {
+            Ok(after) => after,
+            Err(NotRecorded(what)) => {
                 if self.not_recorded.len() < MOST_NAMED || self.not_recorded.contains_key(&what) {
                     *self.not_recorded.entry(what).or_default() += 1;
                 }
@@ -230,9 +230,9 @@ mod tests {
     fn differences_are_counted_and_some_are_shown() {
         let mut comparison = Comparison::default();
         for number in 0..30 {
-            comparison.add("id", &inputs(&format!("u{number}")), &enters(), Replayed::Outcome(rejected()));
+            comparison.add("id", &inputs(&format!("u{number}")), &enters(), Ok(rejected()));
         }
-        comparison.add("id", &inputs("ada"), &enters(), Replayed::Outcome(enters()));
+        comparison.add("id", &inputs("ada"), &enters(), Ok(enters()));
         assert_eq!((comparison.records, comparison.replayed, comparison.differences), (31, 31, 30));
         assert_eq!(comparison.shown.len(), MOST_SHOWN);
         let expected = ["u0 GET /lab? of s1", "redirect (x)", "reject (x)"];
@@ -247,9 +247,9 @@ mod tests {
     fn what_was_not_recorded_is_counted_by_what_it_is() {
         let mut comparison = Comparison::default();
         for (path, number) in [("the input 'path'", 2), ("the input 'method'", 1)] {
-            (0..number).for_each(|_| comparison.add("id", &inputs("ada"), &enters(), Replayed::NotRecorded(path.into())));
+            (0..number).for_each(|_| comparison.add("id", &inputs("ada"), &enters(), Err(NotRecorded(path.into()))));
         }
-        (0..7).for_each(|_| comparison.add("id", &inputs("ada"), &enters(), Replayed::Outcome(enters())));
+        (0..7).for_each(|_| comparison.add("id", &inputs("ada"), &enters(), Ok(enters())));
         assert_eq!(comparison.replayed_percent(), 70);
         let broken = comparison.breaks(0, 90).unwrap();
         assert!(broken.starts_with("7 of 10 recorded decisions can be run again, at least 90 % must"), "{broken}");

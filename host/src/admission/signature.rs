@@ -60,7 +60,7 @@ impl Keys {
             };
             let other = || KeyError::Other(name.clone());
             let der = SubjectPublicKeyInfoDer::from_pem_slice(&pem).map_err(|_| other())?;
-            ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, der.as_ref().to_vec()).map_err(|_| other())
+            ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, der.as_ref()).map_err(|_| other())
         });
         Ok(Self(keys.collect::<Result<_, KeyError>>()?))
     }

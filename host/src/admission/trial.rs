@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{cases::Case, pace::Pace};
 use crate::{
     domain::record::{Inputs, Outcome, Record},
-    plugin::{Engine, Plugin, PluginSet, Replayed, Worker},
+    plugin::{Engine, NotRecorded, Plugin, PluginSet, Worker},
 };
 
 /// Inputs that are run again on fresh instances: enough to find state, and quick with an interpreter.
@@ -59,8 +59,8 @@ fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[
     let mut failed = Vec::new();
     for case in cases {
         let mismatches = match alone.replay(&worker, &case.inputs) {
-            Replayed::Outcome(outcome) => case.expect.compare(&outcome).into_iter().map(|one| one.to_string()).collect(),
-            Replayed::NotRecorded(what) => vec![format!("isn't written: {what}")],
+            Ok(outcome) => case.expect.compare(&outcome).into_iter().map(|one| one.to_string()).collect(),
+            Err(NotRecorded(what)) => vec![format!("isn't written: {what}")],
         };
         if let Some(first) = mismatches.first() {
             failed.push(format!("'{}': {first}", case.name));
@@ -94,9 +94,9 @@ fn try_state(
         let again = alone.replay(&fresh, inputs);
         pace.keep();
         if !is_same(first, &again) {
-            let summary = |replayed: &Replayed| match replayed {
-                Replayed::Outcome(outcome) => outcome.summary(),
-                Replayed::NotRecorded(what) => format!("nothing without {what}"),
+            let summary = |replayed: &Result<Outcome, NotRecorded>| match replayed {
+                Ok(outcome) => outcome.summary(),
+                Err(NotRecorded(what)) => format!("nothing without {what}"),
             };
             let (first, again) = (summary(first), summary(&again));
             return Err(TrialError::State { plugin: plugin.name.name.clone(), inputs: name.clone(), first, again });
@@ -106,12 +106,10 @@ fn try_state(
 }
 
 /// Budgets are of time: who misses one now and not then shows no state.
-fn is_same(first: &Replayed, again: &Replayed) -> bool {
+fn is_same(first: &Result<Outcome, NotRecorded>, again: &Result<Outcome, NotRecorded>) -> bool {
     match (first, again) {
-        (Replayed::Outcome(Outcome::Failed(first)), Replayed::Outcome(Outcome::Failed(again))) => first.fault == again.fault,
-        (Replayed::Outcome(Outcome::Failed(failed)), _) | (_, Replayed::Outcome(Outcome::Failed(failed))) => {
-            failed.fault == "deadline"
-        }
+        (Ok(Outcome::Failed(missed)), _) | (_, Ok(Outcome::Failed(missed))) if missed.fault == "deadline" => true,
+        (Ok(Outcome::Failed(first)), Ok(Outcome::Failed(again))) => first.fault == again.fault,
         (first, again) => first == again,
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     config,
     domain::{
         facts::Introspection,
-        record::{Bytes, Field, Fields, Http, Outcome, Record, RecordId, Refused, Tcp, Token, TokenAnswer},
+        record::{Bytes, Field, Fields, Http, MayRead, Outcome, Record, RecordId, Refused, Tcp, Token, TokenAnswer},
     },
 };
 
@@ -69,6 +69,8 @@ pub(super) struct Trail {
     asked: Vec<Arc<PluginName>>,
     /// Set by the first plugin that wasn't answered for by the cache.
     id: Option<RecordId>,
+    /// What the server last said to the host on the way.
+    pub may_read: Option<MayRead>,
 }
 
 // === impl Recorder ===
@@ -273,7 +275,7 @@ impl Following {
 
 impl Trail {
     pub fn new() -> Self {
-        Self { began: Instant::now(), asked: Vec::new(), id: None }
+        Self { began: Instant::now(), asked: Vec::new(), id: None, may_read: None }
     }
 
     /// A plugin is asked, by the cache or itself.

@@ -29,7 +29,7 @@ mod recording;
 mod replay;
 mod route;
 
-pub use self::replay::Replayed;
+pub use self::replay::NotRecorded;
 
 /// Counts the sets of this process; a higher one is newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

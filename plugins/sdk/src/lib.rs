@@ -89,10 +89,15 @@ pub use pattern::Pattern;
 pub use section::Section;
 pub use subject::{Attributes, Field, HttpRequest, Subject, TcpConnection};
 
-/// Makes a [`DiscoveryFilter`](discovery::DiscoveryFilter) the plugin of this crate. Expands to nothing outside Wasm.
+/// Makes a [`DiscoveryFilter`](discovery::DiscoveryFilter) the plugin of this crate. Outside Wasm, for tests and editors, it
+/// only counts as used.
 #[macro_export]
 macro_rules! export_discovery_filter {
     ($plugin:ty) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            let _ = <$plugin as $crate::discovery::DiscoveryFilter>::configure;
+        };
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code)]
         const _: () = {
@@ -114,10 +119,15 @@ macro_rules! export_discovery_filter {
     };
 }
 
-/// Makes an [`Authenticator`](authentication::Authenticator) the plugin of this crate. Expands to nothing outside Wasm.
+/// Makes an [`Authenticator`](authentication::Authenticator) the plugin of this crate. Outside Wasm, for tests and editors, it
+/// only counts as used.
 #[macro_export]
 macro_rules! export_authenticator {
     ($plugin:ty) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            let _ = <$plugin as $crate::authentication::Authenticator>::configure;
+        };
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code)]
         const _: () = {
@@ -139,10 +149,15 @@ macro_rules! export_authenticator {
     };
 }
 
-/// Makes a [`RoutingPolicy`](routing::RoutingPolicy) the plugin of this crate. Expands to nothing outside Wasm.
+/// Makes a [`RoutingPolicy`](routing::RoutingPolicy) the plugin of this crate. Outside Wasm, for tests and editors, it
+/// only counts as used.
 #[macro_export]
 macro_rules! export_routing_policy {
     ($plugin:ty) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            let _ = <$plugin as $crate::routing::RoutingPolicy>::configure;
+        };
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code)]
         const _: () = {

@@ -28,7 +28,7 @@ fn credulous() -> String {
 }
 
 /// A manifest with the hostile components beside it.
-fn files<'a>(manifest: &'a str) -> Vec<(&'static str, &'a [u8])> {
+fn files(manifest: &str) -> Vec<(&'static str, &[u8])> {
     let names = ["discovery-filter.wasm", "authenticator.wasm", "routing-policy.wasm"];
     let components = names.into_iter().zip(HOSTILE).map(|(name, (_, component))| (name, component));
     std::iter::once(("plugins.yaml", manifest.as_bytes())).chain(components).collect()

@@ -40,6 +40,7 @@ fn entry(component: Component, sha256: Option<&str>) -> Entry {
         kind: Kind::RoutingPolicy,
         component,
         sha256: sha256.map(str::to_owned),
+        cases: Vec::new(),
         config: serde_json::Value::Null,
         grants: Grants::default(),
         call_budget_ms: None,

@@ -98,7 +98,7 @@ fn measure(
     let (set, worker) = (workshop.alone(plugin), workshop.worker());
     worker.prepare(&set, &KINDS).map_err(Stop::failed)?;
     inputs.iter().cycle().take(WARM_UP).for_each(|inputs| {
-        set.replay(&worker, inputs);
+        let _ = set.replay(&worker, inputs);
     });
     let shown = progress("calling", 0);
     let (mut times, failed, took) = call(&set, &worker, inputs, longest);
@@ -132,7 +132,7 @@ fn call(set: &PluginSet, worker: &Worker, inputs: &[Inputs], longest: Duration) 
         let call_began = Instant::now();
         let answer = set.replay(worker, inputs);
         let took = call_began.elapsed();
-        failed += usize::from(matches!(answer, crate::plugin::Replayed::Outcome(crate::domain::record::Outcome::Failed(_))));
+        failed += usize::from(matches!(answer, Ok(crate::domain::record::Outcome::Failed(_))));
         times.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         if began.elapsed() >= longest || times.len() >= MOST_TIMES {
             break;
@@ -145,7 +145,7 @@ fn call(set: &PluginSet, worker: &Worker, inputs: &[Inputs], longest: Duration) 
 fn fresh_call(set: &PluginSet, worker: &Worker, inputs: &[Inputs]) -> u64 {
     let one = |inputs: &Inputs| {
         let began = Instant::now();
-        set.replay(worker, inputs);
+        let _ = set.replay(worker, inputs);
         u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     };
     let mut times: Vec<u64> = inputs.iter().cycle().take(FRESH_CALLS).map(one).collect();

@@ -10,7 +10,7 @@ use crate::{
     admission::cases::{self, Case, Mismatch},
     cli::output::{self, Colour, Paint, Stop, Verdict, counted, plain},
     domain::decision::Kind,
-    plugin::{PluginSet, Replayed, Worker},
+    plugin::{NotRecorded, PluginSet, Worker},
 };
 
 /// Of a text that a plugin or case holds, on one line.
@@ -87,8 +87,8 @@ pub(super) fn read(files: &[PathBuf], kind: Kind) -> Result<Vec<Case>, Stop> {
 /// Runs one case on a set.
 pub(super) fn run(set: &PluginSet, worker: &Worker, case: &Case) -> Ran {
     let (found, mismatches) = match set.replay(worker, &case.inputs) {
-        Replayed::Outcome(outcome) => (outcome.summary(), case.expect.compare(&outcome)),
-        Replayed::NotRecorded(what) => {
+        Ok(outcome) => (outcome.summary(), case.expect.compare(&outcome)),
+        Err(NotRecorded(what)) => {
             let missing = Mismatch { key: "known".into(), expected: what, found: "nothing".into() };
             ("not run".to_owned(), vec![missing])
         }

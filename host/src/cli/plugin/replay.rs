@@ -19,7 +19,7 @@ use crate::{
     admission::{Files, MANIFEST},
     cli::output::{self, Paint, Stop, Verdict, progress},
     domain::record::Record,
-    plugin::{PluginSet, Replayed, Worker},
+    plugin::{NotRecorded, PluginSet, Worker},
 };
 
 /// The member that stands for the plugin which is tried in a directory.
@@ -105,9 +105,9 @@ impl Replay {
             return Found::NotAsked;
         }
         match set.replay(worker, &record.inputs) {
-            Replayed::Outcome(after) if record.outcome.has_effect_of(&after) => Found::Same,
-            Replayed::Outcome(after) => Found::Difference(Box::new((record, after))),
-            Replayed::NotRecorded(what) => Found::NotRecorded(what),
+            Ok(after) if record.outcome.has_effect_of(&after) => Found::Same,
+            Ok(after) => Found::Difference(Box::new((record, after))),
+            Err(NotRecorded(what)) => Found::NotRecorded(what),
         }
     }
 

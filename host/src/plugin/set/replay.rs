@@ -16,13 +16,9 @@ use crate::{
     },
 };
 
-/// What became of inputs that were run again.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Replayed {
-    Outcome(Outcome),
-    /// The plugins read something that wasn't recorded, and what it is.
-    NotRecorded(String),
-}
+/// The plugins read something that wasn't recorded, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotRecorded(pub String);
 
 /// Why there's no decision.
 enum Stop {
@@ -35,7 +31,7 @@ enum Stop {
 impl PluginSet {
     /// Runs inputs through the chain of their kind. A recorded decision about a request goes through the authenticators first, so
     /// that a policy is asked about whom these say it is; a written one is about the identity that is written.
-    pub fn replay(&self, worker: &Worker, inputs: &Recorded) -> Replayed {
+    pub fn replay(&self, worker: &Worker, inputs: &Recorded) -> Result<Outcome, NotRecorded> {
         let outcome = match inputs.kind {
             Kind::DiscoveryFilter => self.filter_again(worker, inputs),
             Kind::Authenticator => self.authenticate_again(worker, inputs).map(|(outcome, _)| outcome),
@@ -49,9 +45,9 @@ impl PluginSet {
             },
         };
         match outcome {
-            Ok(outcome) => Replayed::Outcome(outcome),
-            Err(Stop::Fault(fault)) => Replayed::Outcome(failed(&fault)),
-            Err(Stop::NotRecorded(what)) => Replayed::NotRecorded(what),
+            Ok(outcome) => Ok(outcome),
+            Err(Stop::Fault(fault)) => Ok(failed(&fault)),
+            Err(Stop::NotRecorded(what)) => Err(NotRecorded(what)),
         }
     }
 

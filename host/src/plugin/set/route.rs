@@ -38,8 +38,7 @@ impl PluginSet {
     ) -> Result<Routed, Fault> {
         let now = Timestamp::now();
         let mut trail = Trail::new();
-        let mut may_read = None;
-        let routed = self.route_in_turn(worker, subject, endpoint, &authenticated.decision, &mut trail, &mut may_read).await;
+        let routed = self.route_in_turn(worker, subject, endpoint, &authenticated.decision, &mut trail).await;
         let Some(id) = trail.id() else { return routed };
         let tokens = self.context.recorder.tokens(authenticated.record);
         let mut inputs = self.recorded_inputs(Kind::RoutingPolicy, now, Some(subject), Some(&endpoint.attributes), tokens);
@@ -47,7 +46,7 @@ impl PluginSet {
             Authentication::Allow(allowance) => Identity::Principal(Arc::clone(&allowance.principal)),
             _ => Identity::Anonymous,
         });
-        inputs.may_read_session = may_read;
+        inputs.may_read_session = trail.may_read.take();
         let outcome = routed
             .as_ref()
             .map_or_else(failed, |routed| outcome(routed.plugin.as_deref(), &routed.decision, Some(routed.holds_until)));
@@ -62,11 +61,10 @@ impl PluginSet {
         endpoint: &Endpoint,
         authentication: &Authentication,
         trail: &mut Trail,
-        may_read: &mut Option<MayRead>,
     ) -> Result<Routed, Fault> {
         for plugin in &self.policies {
             trail.asks(&plugin.name);
-            let asked = self.ask_policy(worker, plugin, subject, endpoint, authentication, trail, may_read).await;
+            let asked = self.ask_policy(worker, plugin, subject, endpoint, authentication, trail).await;
             let step = match asked {
                 Ok(step) => step,
                 Err(fault) if plugin.spec.on_fault == OnFault::OwnerOnly && is_owner(endpoint, authentication) => {
@@ -92,7 +90,6 @@ impl PluginSet {
         endpoint: &Endpoint,
         authentication: &Authentication,
         trail: &mut Trail,
-        asked_server: &mut Option<MayRead>,
     ) -> Result<Step, Fault> {
         let now = Timestamp::now();
         let declaration = plugin.declaration();
@@ -128,7 +125,7 @@ impl PluginSet {
         let record = trail.misses(&self.context.recorder);
         let may_read = if declaration.may_read_session { Some(self.may_read(endpoint, token).await) } else { None };
         if let Some(answer) = &may_read {
-            *asked_server = Some(match &answer.value {
+            trail.may_read = Some(match &answer.value {
                 Ok(true) => MayRead::Yes,
                 Ok(false) => MayRead::No,
                 Err(why) => MayRead::Unavailable(why.clone()),

@@ -73,7 +73,7 @@ impl Keeper {
                 let slot = self.slot(&plugin);
                 let _ = done.send(slot.replenish(&self.engine, &plugin).await);
             }
-            Job::Call(call) => self.call(call).await,
+            Job::Call(call) => self.call(*call).await,
             Job::Replace { plugin } => {
                 let slot = self.slot(&plugin);
                 slot.ready.borrow_mut().clear();

@@ -59,7 +59,7 @@ struct Lane {
 pub enum Job {
     Configure { plugin: Arc<Blueprint>, done: oneshot::Sender<Result<Declaration, LoadError>> },
     Prepare { plugin: Arc<Blueprint>, done: oneshot::Sender<Result<(), Fault>> },
-    Call(Call),
+    Call(Box<Call>),
     Replace { plugin: Arc<Blueprint> },
     ForgetGone,
 }
@@ -170,7 +170,7 @@ impl Threads {
         let place = Place::take(plugin, lane)?;
         let (done, answer) = oneshot::channel();
         let call = Call { plugin: Arc::clone(plugin), question, state, budget, instances, done, place };
-        lane.jobs.send(Job::Call(call)).map_err(|_| gone())?;
+        lane.jobs.send(Job::Call(Box::new(call))).map_err(|_| gone())?;
         Ok(answer)
     }
 

@@ -33,8 +33,11 @@ pub(super) fn values(members: &Members) -> String {
     text
 }
 
+/// A member's name and its content.
+type Named<'a, T> = (&'a str, &'a T);
+
 /// What is text, and what isn't.
-fn parted(members: &Members) -> (Vec<(&str, &str)>, Vec<(&str, &[u8])>) {
+fn parted(members: &Members) -> (Vec<Named<'_, str>>, Vec<Named<'_, [u8]>>) {
     let (mut texts, mut binaries) = (Vec::new(), Vec::new());
     for (name, content) in members {
         match std::str::from_utf8(content) {

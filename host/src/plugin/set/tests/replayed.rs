@@ -20,17 +20,17 @@ async fn other_set(bench: &Bench, auth: serde_json::Value, policy: serde_json::V
     bench.loader.load(&manifest, &Default::default(), "other".into()).await.unwrap()
 }
 
-fn replay(bench: &Bench, set: &PluginSet, record: &Record) -> Replayed {
+fn replay(bench: &Bench, set: &PluginSet, record: &Record) -> Result<Outcome, NotRecorded> {
     let worker = Worker::for_replay(Arc::clone(&bench.loader.engine));
     // As it's read from a file.
     let line = serde_json::to_string(record).unwrap();
     set.replay(&worker, &serde_json::from_str::<Record>(&line).unwrap().inputs)
 }
 
-fn word(replayed: Replayed) -> String {
+fn word(replayed: Result<Outcome, NotRecorded>) -> String {
     match replayed {
-        Replayed::Outcome(outcome) => outcome.summary(),
-        Replayed::NotRecorded(what) => format!("not recorded: {what}"),
+        Ok(outcome) => outcome.summary(),
+        Err(NotRecorded(what)) => format!("not recorded: {what}"),
     }
 }
 
@@ -78,7 +78,7 @@ async fn the_same_plugins_decide_the_same_again() {
         let records = bench.set.recorder().last(kind, 10);
         assert_eq!(records.len(), 3);
         for record in records {
-            let Replayed::Outcome(outcome) = replay(&bench, &bench.set, &record) else { panic!("{record:?}") };
+            let Ok(outcome) = replay(&bench, &bench.set, &record) else { panic!("{record:?}") };
             assert!(outcome.has_effect_of(&record.outcome), "{outcome:?} {:?}", record.outcome);
         }
     }
