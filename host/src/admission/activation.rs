@@ -19,7 +19,7 @@ pub struct Activation {
     pub least_replayed_percent: u8,
     /// With `shadow`: how long it's compared, in seconds.
     pub shadow_s: u64,
-    /// With `shadow`: it's over sooner when so many decisions were compared.
+    /// With `shadow`: it's over sooner when so many decisions were compared by which somebody known is let in.
     pub shadow_decisions: u64,
     pub rollback: Rollback,
     /// How long a new set is watched, in seconds.

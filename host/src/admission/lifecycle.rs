@@ -1,10 +1,15 @@
 //! One set after the other: from a directory's files to the set that decides, through the stages of its admission, and back again
 //! where it fails its watch. Holds what runs, what is in its shadow and what is on probation; who looks at the directory is `watch`.
 
-use std::{pin::Pin, sync::Arc};
+mod verdict;
 
-use tokio::task::JoinHandle;
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
+use self::verdict::Task;
+pub use self::verdict::Verdict;
 use super::{
     activation::{Activation, Mode},
     directory::Files,
@@ -32,7 +37,7 @@ pub type Activate = Box<dyn Fn(Arc<PluginSet>) -> Pin<Box<dyn Future<Output = Re
 
 /// What runs, and what may come to.
 pub struct Lifecycle {
-    pub loader: Loader,
+    loader: Arc<Loader>,
     pub activate: Activate,
     pub status: AdmissionStatus,
     pub metrics: Metrics,
@@ -63,20 +68,12 @@ struct Probation {
     verdict: Task<probation::Verdict>,
 }
 
-/// Ends with whoever waits for it.
-struct Task<T>(JoinHandle<T>);
-
-/// Something that ended by itself.
-pub enum Verdict {
-    Shadow(shadow::Verdict),
-    Probation(probation::Verdict),
-}
-
 // === impl Lifecycle ===
 
 impl Lifecycle {
     pub fn new(loader: Loader, activate: Activate, status: AdmissionStatus, metrics: Metrics, saved: Option<Saved>) -> Self {
         let rejected = saved.as_ref().and_then(Saved::rejected);
+        let loader = Arc::new(loader);
         Self { loader, activate, status, metrics, saved, active: None, shadow: None, probation: None, rejected }
     }
 
@@ -92,6 +89,7 @@ impl Lifecycle {
     pub fn rejected(&mut self, digest: &str) -> Option<&Rejected> {
         if self.rejected.as_ref().is_some_and(|rejected| rejected.digest != digest) {
             self.rejected = None;
+            self.status.forgets_rejected();
             self.saved.iter().for_each(|saved| saved.reject(None));
         }
         self.rejected.as_ref()
@@ -101,6 +99,7 @@ impl Lifecycle {
     pub fn forget_shadow(&mut self) {
         if self.shadow.take().is_some() {
             self.status.rests();
+            self.metrics.in_shadow(false);
         }
     }
 
@@ -124,37 +123,38 @@ impl Lifecycle {
     async fn admit_in_stages(&mut self, files: Arc<Files>) -> Result<(), RefusedSet> {
         let digest = files.digest.clone();
         self.status.stage(&digest, Stage::Loading, None);
-        let Loaded { set, activation, tried } = self.loader.load_files(&files).await?;
+        let (loader, read) = (Arc::clone(&self.loader), Arc::clone(&files));
+        let loading = async move { loader.load_files(&read).await };
+        let Loaded { set, activation, tried } = self.meanwhile(loading).await?;
         let mode = activation.mode;
         if self.active.is_none() && mode != Mode::Immediate && self.has_other_good(&digest) {
             // After a restart: what isn't verified yet doesn't become so by it.
             self.fall_back().await;
+            if self.active.is_none() {
+                let why = "the saved set, with which it had to be compared, can't be used (activation.mode: verified or shadow)";
+                return Err(RefusedSet::Unproven(why.into()));
+            }
         }
         self.status.stage(&digest, Stage::Trying, Some(mode));
         let engine = Arc::clone(&self.loader.engine);
-        trial::run(Arc::clone(&engine), Arc::clone(&set), tried, records(&set, TRIAL_RECORDS)).await?;
+        self.meanwhile(trial::run(engine, Arc::clone(&set), tried, records(&set, TRIAL_RECORDS))).await?;
         let candidate = Active { set, files, mode };
-        let Some(active) = self.active.clone() else { return self.begin(candidate, &activation).await };
-        self.status.stage(&digest, Stage::Replaying, Some(mode));
-        let replayer = Replayer::new(&engine, Arc::clone(&candidate.set), Arc::clone(&active.set));
-        let recorded = records(&candidate.set, activation.replay);
-        let compared = replayer.compare(recorded, Comparison::default()).await;
-        let comparison = compared.map(|(_, comparison)| comparison).ok_or(trial::TrialError::Stopped)?;
+        let Some((active, comparison)) = self.compare(&candidate, &activation).await? else {
+            return self.begin(candidate, &activation).await;
+        };
         self.status.starts_comparison(&digest, &comparison);
         self.metrics.compared(comparison.replayed, comparison.differences);
         tell(&digest, &comparison);
         match mode {
             Mode::Immediate => {}
-            Mode::Verified if comparison.requests == 0 => {
-                let why = "no request was decided yet that it could be verified by (activation.mode: verified)";
-                return Err(RefusedSet::Unproven(why.into()));
-            }
             Mode::Verified => {
                 let (most, least) = (activation.most_differences, activation.least_replayed_percent);
                 if let Some(why) = comparison.breaks(most, 0) {
                     return Err(RefusedSet::Differs(why));
                 }
-                if let Some(why) = comparison.breaks(most, least) {
+                let nobody = "nobody is recorded yet who is let in, by whom it could be verified (activation.mode: verified)";
+                let nobody = (comparison.admissions == 0).then(|| nobody.to_owned());
+                if let Some(why) = comparison.breaks(most, least).or(nobody) {
                     return Err(RefusedSet::Unproven(why));
                 }
             }
@@ -164,6 +164,36 @@ impl Lifecycle {
             }
         }
         self.take_over(candidate, &activation, comparison).await
+    }
+
+    /// Runs what was recorded through a new set and the one that decides; None where none does. Answers with the latter.
+    async fn compare(&mut self, candidate: &Active, activation: &Activation) -> Result<Option<(Active, Comparison)>, RefusedSet> {
+        while let Some(active) = self.active.clone() {
+            self.status.stage(&candidate.files.digest, Stage::Replaying, Some(candidate.mode));
+            let replayer = Replayer::new(&self.loader.engine, Arc::clone(&candidate.set), Arc::clone(&active.set));
+            let recorded = records(&candidate.set, activation.replay);
+            let compared = self.meanwhile(replayer.compare(recorded, Comparison::default())).await;
+            let (_, comparison) = compared.ok_or(trial::TrialError::Stopped)?;
+            // Not when that one was taken back meanwhile.
+            if self.is_active(&active.files.digest) {
+                return Ok(Some((active, comparison)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Works on a new set, and ends a probation that is over meanwhile: the one set doesn't wait for the other.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            let verdict = tokio::select! {
+                done = &mut work => return done,
+                verdict = self.verdict() => verdict,
+            };
+            if let Err((_, error)) = self.follow(verdict).await {
+                tracing::error!(%error, "plugin set refused");
+            }
+        }
     }
 
     /// The first set of this process. Where another one was the good one before, this one is still on probation.
@@ -191,11 +221,11 @@ impl Lifecycle {
         let digest = &candidate.files.digest;
         self.status.stage(digest, Stage::InShadow, Some(Mode::Shadow));
         self.status.starts_comparison(digest, &Comparison::default());
-        self.metrics.in_shadow();
+        self.metrics.in_shadow(true);
         let engine = Arc::clone(&self.loader.engine);
         let (new, old) = (Arc::clone(&candidate.set), Arc::clone(&active.set));
         let verdict = shadow::follow(engine, new, old, activation.clone(), self.status.clone());
-        self.shadow = Some(Shadow { candidate, activation, verdict: Task(tokio::task::spawn_local(verdict)) });
+        self.shadow = Some(Shadow { candidate, activation, verdict: Task::new(tokio::task::spawn_local(verdict)) });
     }
 
     /// Activates a set in place of one that decides, and puts it on probation.
@@ -224,7 +254,7 @@ impl Lifecycle {
             comparison.known,
             self.status.clone(),
         );
-        self.probation = Some(Probation { good, verdict: Task(tokio::task::spawn_local(verdict)) });
+        self.probation = Some(Probation { good, verdict: Task::new(tokio::task::spawn_local(verdict)) });
     }
 
     async fn activate(&mut self, next: Active, is_saved: bool) -> Result<(), RefusedSet> {
@@ -232,7 +262,7 @@ impl Lifecycle {
         (self.activate)(Arc::clone(&next.set)).await.map_err(RefusedSet::Activation)?;
         let names: Vec<String> = next.set.plugins().map(|plugin| plugin.name.to_string()).collect();
         tracing::info!(generation = %next.set.generation(), plugins = names.join(" "), "plugin set activated");
-        self.metrics.activated(&next.set);
+        self.metrics.activated(&next.set, is_saved);
         self.status.activated(Arc::clone(&next.set), next.mode, is_saved);
         self.active = Some(next);
         self.probation = None;
@@ -270,89 +300,6 @@ impl Lifecycle {
             Err(error) => tracing::error!(%error, "the saved plugin set can't be used"),
         }
     }
-
-    /// Waits until a shadow or a probation is over; for ever, where there is none.
-    pub async fn verdict(&mut self) -> Verdict {
-        let shadow = async {
-            match &mut self.shadow {
-                Some(shadow) => shadow.verdict.ended().await,
-                None => std::future::pending().await,
-            }
-        };
-        let probation = async {
-            match &mut self.probation {
-                Some(probation) => probation.verdict.ended().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            verdict = shadow => {
-                Verdict::Shadow(verdict.unwrap_or_else(|| shadow::Verdict::Drop("the comparison ended".into(), Comparison::default())))
-            }
-            verdict = probation => Verdict::Probation(verdict.unwrap_or(probation::Verdict::Keep)),
-        }
-    }
-
-    /// Does what a verdict says. The error is why the files in the directory aren't what decides.
-    pub async fn follow(&mut self, verdict: Verdict) -> Result<(), (String, RefusedSet)> {
-        match verdict {
-            Verdict::Shadow(verdict) => {
-                let Some(Shadow { candidate, activation, .. }) = self.shadow.take() else { return Ok(()) };
-                let digest = candidate.files.digest.clone();
-                self.end_shadow(candidate, &activation, verdict).await.map_err(|refused| (digest, refused))
-            }
-            Verdict::Probation(verdict) => {
-                let Some(Probation { good, .. }) = self.probation.take() else { return Ok(()) };
-                match verdict {
-                    probation::Verdict::Keep => {
-                        self.status.found_good();
-                        self.keep_active();
-                    }
-                    probation::Verdict::RollBack(why) => self.roll_back(good, why).await,
-                }
-                Ok(())
-            }
-        }
-    }
-
-    async fn end_shadow(&mut self, candidate: Active, activation: &Activation, verdict: shadow::Verdict) -> Result<(), RefusedSet> {
-        match verdict {
-            shadow::Verdict::Promote(comparison) => {
-                self.metrics.compared(comparison.replayed, comparison.differences);
-                tell(&candidate.files.digest, &comparison);
-                self.take_over(candidate, activation, comparison).await
-            }
-            shadow::Verdict::Drop(why, comparison) => {
-                self.metrics.compared(comparison.replayed, comparison.differences);
-                self.metrics.refused();
-                let why = format!("dropped from the shadow: {why}");
-                self.reject(Rejected { digest: candidate.files.digest.clone(), why }, What::Dropped);
-                Ok(())
-            }
-        }
-    }
-
-    async fn roll_back(&mut self, good: Active, why: String) {
-        let Some(bad) = self.active.clone() else { return };
-        // What is in the shadow was compared with the wrong set.
-        self.forget_shadow();
-        tracing::error!(generation = %bad.set.generation(), back_to = %good.set.generation(), why, "plugin set taken back");
-        if let Err(error) = self.activate(good, false).await {
-            // It worked before: whatever is wrong now, the set that is on is no worse than none.
-            tracing::error!(%error, "the plugin set before can't be taken back: the new one goes on deciding");
-            self.active = Some(bad);
-            return;
-        }
-        self.metrics.rolled_back();
-        self.reject(Rejected { digest: bad.files.digest.clone(), why }, What::RolledBack);
-    }
-
-    fn reject(&mut self, rejected: Rejected, what: What) {
-        self.status.refused(Some(&rejected.digest), what, &rejected.why);
-        self.status.rejects(rejected.clone());
-        self.saved.iter().for_each(|saved| saved.reject(Some(&rejected)));
-        self.rejected = Some(rejected);
-    }
 }
 
 /// The last records of each kind.
@@ -365,20 +312,5 @@ fn tell(digest: &str, comparison: &Comparison) {
     tracing::info!(digest = digest.get(..12), records, replayed, differences, "plugin set compared by recorded decisions");
     for one in &comparison.shown {
         tracing::info!(id = one.id, about = one.about, before = one.before, after = one.after, "comes out otherwise");
-    }
-}
-
-// === impl Task ===
-
-impl<T> Task<T> {
-    /// None when it was cut off.
-    async fn ended(&mut self) -> Option<T> {
-        (&mut self.0).await.ok()
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -1,6 +1,7 @@
 //! A set's first time after it was activated. What it refuses is run through the set before it: only people whom that one lets in on
 //! the same inputs count, each once. So strangers force nothing, however many requests they send, and whoever was locked out on
-//! purpose can't undo it.
+//! purpose can't undo it: there must be three of them, more than half of all, and where too few are known who were let in before
+//! (after a restart, say), whoever comes first isn't taken for all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     activation::{Activation, Rollback},
     pace::Pace,
-    replay::Known,
+    replay::{Known, MOST_PEOPLE},
     shadow::batch,
     status::AdmissionStatus,
 };
@@ -25,12 +26,10 @@ use crate::{
     plugin::{Engine, Following, PluginSet, Worker},
 };
 
-/// So many people must be hit, unless there are fewer.
+/// So many people must be hit; by faults all, where there are fewer.
 const LEAST_PEOPLE: usize = 3;
 /// And so many of their requests must have failed: one fault is an accident.
 const LEAST_FAULTS: u64 = 3;
-/// People that are told apart at most.
-const MOST_PEOPLE: usize = 100_000;
 
 /// What is known of the people whom the set before lets in, and of the owners whose sessions it publishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +51,10 @@ struct Group {
     /// The last fault and the last denial of one of them, in words.
     last_fault: Option<String>,
     last_denial: Option<String>,
+    /// One of them came.
+    is_met: bool,
+    /// The records say of enough people that the set before let them in.
+    is_known_before: bool,
 }
 
 /// The findings in numbers.
@@ -72,8 +75,8 @@ pub enum Verdict {
     RollBack(String),
 }
 
-/// Watches until the time is over or a bound is broken. `following` began when the new set was activated; `known` are those whom
-/// both sets let in by what was recorded before.
+/// Watches until the time is over or a bound is broken, and on while nobody came. `following` began when the new set was activated;
+/// `known` is who was let in by what was recorded before.
 pub async fn follow(
     engine: Arc<Engine>,
     before: Arc<PluginSet>,
@@ -83,13 +86,16 @@ pub async fn follow(
     known: Known,
     status: AdmissionStatus,
 ) -> Verdict {
-    let ends = Instant::now() + activation.watch();
-    let mut worker = Worker::for_replay(engine);
-    let mut findings = Findings::default();
-    (findings.people.admitted, findings.owners.admitted) = (known.people, known.owners);
-    while Instant::now() < ends {
+    let mut ends = Instant::now() + activation.watch();
+    let mut worker = Worker::for_replay(Arc::clone(&engine));
+    let mut findings = Findings::new(known);
+    loop {
         let records = batch(&mut following, ends).await;
-        if records.is_empty() {
+        let is_over = Instant::now() >= ends;
+        if is_over && !findings.people.is_met {
+            // Nobody came: nothing is known of it.
+            ends = Instant::now() + activation.watch();
+            status.goes_on_watching(activation.watch());
             continue;
         }
         let before = Arc::clone(&before);
@@ -101,19 +107,33 @@ pub async fn follow(
             }
             (worker, findings)
         };
-        let Ok(judged) = tokio::task::spawn_blocking(judge).await else { return Verdict::Keep };
+        let Ok(judged) = tokio::task::spawn_blocking(judge).await else {
+            tracing::error!("what the new plugin set did can't be judged; its watch begins anew");
+            (worker, findings) = (Worker::for_replay(Arc::clone(&engine)), Findings::default());
+            continue;
+        };
         (worker, findings) = judged;
         status.watched(findings.numbers(), following.lost());
-        if let Some(why) = findings.breaks(&activation) {
+        if let Some(why) = findings.breaks(&activation, is_over) {
             return Verdict::RollBack(why);
         }
+        if is_over {
+            return Verdict::Keep;
+        }
     }
-    Verdict::Keep
 }
 
 // === impl Findings ===
 
 impl Findings {
+    fn new(known: Known) -> Self {
+        let is_known_before = known.before.len() >= LEAST_PEOPLE;
+        let people = Group { admitted: known.people, is_known_before, ..Group::default() };
+        // Every candidate is judged anew at the swap.
+        let owners = Group { admitted: known.owners, is_known_before: true, ..Group::default() };
+        Self { people, owners }
+    }
+
     fn judge(&mut self, worker: &Worker, before: &PluginSet, record: &Record) {
         let group = if record.inputs.kind == Kind::DiscoveryFilter { &mut self.owners } else { &mut self.people };
         // An authenticator's word alone lets nobody in; a policy's or a filter's does.
@@ -123,6 +143,7 @@ impl Findings {
             return;
         }
         let Some(person) = before.admits(worker, &record.inputs) else { return };
+        group.is_met = true;
         match &record.outcome {
             Outcome::Decided(_) if is_step && enters => drop(group.known.insert(person)),
             Outcome::Decided(_) if enters => drop(group.admitted.insert(person)),
@@ -142,9 +163,10 @@ impl Findings {
         (self.people.numbers(), self.owners.numbers())
     }
 
-    fn breaks(&self, activation: &Activation) -> Option<String> {
-        let people = self.people.breaks(activation, "people whom the set before lets in", "turned away");
-        people.or_else(|| self.owners.breaks(activation, "owners whose sessions the set before publishes", "left out"))
+    fn breaks(&self, activation: &Activation, at_the_end: bool) -> Option<String> {
+        let people = self.people.breaks(activation, at_the_end, "people whom the set before lets in", "turned away");
+        let owners = || self.owners.breaks(activation, at_the_end, "owners whose sessions the set before publishes", "left out");
+        people.or_else(owners)
     }
 }
 
@@ -168,21 +190,23 @@ impl Group {
         self.admitted.iter().chain(self.failing.keys()).chain(&self.denied)
     }
 
-    fn breaks(&self, activation: &Activation, who: &str, denied_in_words: &str) -> Option<String> {
+    fn breaks(&self, activation: &Activation, at_the_end: bool, who: &str, denied_in_words: &str) -> Option<String> {
         let Numbers { all, failing, denied, .. } = self.numbers();
         // Faults are never cached, so each is seen; denials are, as admissions are.
         let judged = self.judged().collect::<BTreeSet<_>>().len();
-        let is_over = |hit: usize, of: usize, percent: u8| hit >= LEAST_PEOPLE.min(of) && hit * 100 > of * usize::from(percent);
+        let is_over = |hit: usize, of: usize, percent: u8| hit * 100 > of * usize::from(percent);
         let faults: u64 = self.failing.values().sum();
         let Activation { rollback, most_failing_percent, most_denied_percent, .. } = activation;
-        if *rollback != Rollback::Off && failing > 0 && faults >= LEAST_FAULTS && is_over(failing, all, *most_failing_percent) {
+        let fails = failing > 0 && failing >= LEAST_PEOPLE.min(all) && faults >= LEAST_FAULTS;
+        if *rollback != Rollback::Off && fails && is_over(failing, all, *most_failing_percent) {
             let last = self.last_fault.as_deref().unwrap_or_default();
             return Some(format!(
                 "plugins failed for {failing} of {all} {who}, at most {most_failing_percent} % may \
                  (activation.most_failing_percent); the last: {last}"
             ));
         }
-        if *rollback == Rollback::ErrorsAndDenials && denied > 0 && is_over(denied, judged, *most_denied_percent) {
+        let denies = denied >= LEAST_PEOPLE && (self.is_known_before || at_the_end);
+        if *rollback == Rollback::ErrorsAndDenials && denies && is_over(denied, judged, *most_denied_percent) {
             let last = self.last_denial.as_deref().unwrap_or_default();
             return Some(format!(
                 "{denied} of {judged} {who} are {denied_in_words}, at most {most_denied_percent} % may \
@@ -203,12 +227,13 @@ mod tests {
             admitted: people("admitted", admitted).into_iter().collect(),
             failing: people("failing", failing).into_iter().map(|person| (person, 1)).collect(),
             denied: people("denied", denied).into_iter().collect(),
+            is_known_before: true,
             ..Group::default()
         }
     }
 
     fn breaks(group: &Group, rollback: Rollback) -> bool {
-        group.breaks(&Activation { rollback, ..Activation::default() }, "people", "turned away").is_some()
+        group.breaks(&Activation { rollback, ..Activation::default() }, false, "people", "turned away").is_some()
     }
 
     #[test]
@@ -222,7 +247,8 @@ mod tests {
             (2, 2, 0, Errors, false),
             (0, 3, 0, Errors, true),
             (0, 0, 30, Errors, false),
-            (0, 0, 1, ErrorsAndDenials, true),
+            (0, 0, 2, ErrorsAndDenials, false),
+            (0, 0, 3, ErrorsAndDenials, true),
             (1, 0, 2, ErrorsAndDenials, false),
             (2, 0, 3, ErrorsAndDenials, true),
             (80, 0, 20, ErrorsAndDenials, false),
@@ -247,5 +273,13 @@ mod tests {
         group.admitted.extend(group.denied.clone());
         assert_eq!(group.numbers().denied, 0);
         assert!(!breaks(&group, Rollback::ErrorsAndDenials));
+    }
+
+    #[test]
+    fn whoever_comes_first_is_not_taken_for_all() {
+        let activation = Activation { rollback: Rollback::ErrorsAndDenials, ..Activation::default() };
+        let group = Group { is_known_before: false, ..group(0, 0, 3) };
+        assert!(group.breaks(&activation, false, "people", "turned away").is_none());
+        assert!(group.breaks(&activation, true, "people", "turned away").is_some());
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -21,28 +22,40 @@ use crate::{
 const MOST_SHOWN: usize = 20;
 /// Kinds of things that weren't recorded which are named.
 const MOST_NAMED: usize = 20;
+/// People that are told apart at most.
+pub const MOST_PEOPLE: usize = 100_000;
+/// Records are run for so long at most: a fixed set mustn't wait for one that makes use of its whole budget each time.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What two sets made of the same inputs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
     /// Decisions that were looked at.
     pub records: u64,
-    /// Those of them about requests and connections.
-    pub requests: u64,
     /// Those that the new set could decide.
     pub replayed: u64,
+    /// Those of them by which somebody known is let in now. All who aren't known count as one: there may be any number of them.
+    pub admissions: u64,
     pub differences: u64,
     /// The first of them.
     pub shown: Vec<Difference>,
-    /// What the new set reads and wasn't recorded, with how often.
+    /// What the sets read and wasn't recorded, with how often.
     pub not_recorded: BTreeMap<String, u64>,
+    /// Decisions for which there was no time.
+    pub late: u64,
     #[serde(skip)]
     pub known: Known,
+    /// Somebody is let in who isn't known.
+    #[serde(skip)]
+    is_open: bool,
 }
 
-/// Whom both sets let in.
+/// Who is let in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
+    /// By the set that decides.
+    pub before: BTreeSet<String>,
+    /// By both.
     pub people: BTreeSet<String>,
     /// Owners of candidates that both publish.
     pub owners: BTreeSet<String>,
@@ -76,9 +89,13 @@ impl Replayer {
     /// Takes records on, on a thread that may be busy for a while.
     pub async fn compare(self, records: Vec<Arc<Record>>, mut into: Comparison) -> Option<(Self, Comparison)> {
         let run = move || {
-            let mut pace = Pace::start();
+            let (mut pace, ends) = (Pace::start(), Instant::now() + LONGEST);
             for record in records {
-                self.one(&record, &mut into);
+                if Instant::now() < ends {
+                    self.one(&record, &mut into);
+                } else {
+                    (into.records, into.late) = (into.records + 1, into.late + 1);
+                }
                 pace.keep();
             }
             (self, into)
@@ -93,7 +110,7 @@ impl Replayer {
         } else {
             match self.active.replay(&self.worker, &record.inputs) {
                 Ok(outcome) => outcome,
-                Err(NotRecorded(_)) => return,
+                Err(missing) => return into.leave_out(missing),
             }
         };
         into.add(&record.id.to_string(), &record.inputs, &before, self.new.replay(&self.worker, &record.inputs));
@@ -105,20 +122,14 @@ impl Replayer {
 impl Comparison {
     /// Takes one decision on.
     pub fn add(&mut self, id: &str, inputs: &Inputs, before: &Outcome, after: Result<Outcome, NotRecorded>) {
-        self.records += 1;
-        self.requests += u64::from(inputs.kind != Kind::DiscoveryFilter);
         let after = match after {
             Ok(after) => after,
-            Err(NotRecorded(what)) => {
-                if self.not_recorded.len() < MOST_NAMED || self.not_recorded.contains_key(&what) {
-                    *self.not_recorded.entry(what).or_default() += 1;
-                }
-                return;
-            }
+            Err(missing) => return self.leave_out(missing),
         };
-        self.replayed += 1;
-        if before.admits() && after.admits() {
-            self.known.add(inputs);
+        (self.records, self.replayed) = (self.records + 1, self.replayed + 1);
+        if before.admits() {
+            self.counts_admission(inputs);
+            self.known.add(inputs, after.admits());
         }
         if after.has_effect_of(before) {
             return;
@@ -128,6 +139,22 @@ impl Comparison {
             let (before, after) = (before.summary(), after.summary());
             self.shown.push(Difference { id: id.to_owned(), about: about(inputs), before, after });
         }
+    }
+
+    fn leave_out(&mut self, NotRecorded(what): NotRecorded) {
+        self.records += 1;
+        if self.not_recorded.len() < MOST_NAMED || self.not_recorded.contains_key(&what) {
+            *self.not_recorded.entry(what).or_default() += 1;
+        }
+    }
+
+    fn counts_admission(&mut self, inputs: &Inputs) {
+        if inputs.kind != Kind::RoutingPolicy {
+            return;
+        }
+        let is_known = inputs.identity.as_ref().is_some_and(|identity| identity.principal().is_some());
+        self.admissions += u64::from(is_known || !self.is_open);
+        self.is_open |= !is_known;
     }
 
     /// Of what was looked at, so much could be run; all of nothing.
@@ -150,12 +177,13 @@ impl Comparison {
         if self.replayed_percent() < u64::from(least_replayed_percent) {
             let why = self.not_recorded.iter().max_by_key(|(_, count)| **count);
             let why = why.map(|(what, _)| format!("; not recorded was {what} (plugins.records.inputs)"));
+            let late = (self.late > 0).then(|| format!("; for {} there was no time", self.late));
             return Some(format!(
                 "{} of {} recorded decisions can be run again, at least {least_replayed_percent} % must \
                  (activation.least_replayed_percent){}",
                 self.replayed,
                 self.records,
-                why.unwrap_or_default()
+                why.or(late).unwrap_or_default()
             ));
         }
         None
@@ -165,14 +193,19 @@ impl Comparison {
 // === impl Known ===
 
 impl Known {
-    fn add(&mut self, inputs: &Inputs) {
+    fn add(&mut self, inputs: &Inputs, by_both: bool) {
         let owner = inputs.session.as_ref().and_then(|session| session.first("owner"));
         let person = inputs.identity.as_ref().and_then(|identity| identity.principal());
         match inputs.kind {
-            Kind::DiscoveryFilter => self.owners.extend(owner.map(str::to_owned)),
+            Kind::DiscoveryFilter if by_both => self.owners.extend(owner.map(str::to_owned)),
             // By an authenticator's word alone nobody gets in.
-            Kind::Authenticator => {}
-            Kind::RoutingPolicy => self.people.extend(person.map(|person| person.id.clone())),
+            Kind::DiscoveryFilter | Kind::Authenticator => {}
+            Kind::RoutingPolicy if self.before.len() >= MOST_PEOPLE => {}
+            Kind::RoutingPolicy => {
+                let person = person.map(|person| person.id.clone());
+                self.people.extend(person.clone().filter(|_| by_both));
+                self.before.extend(person);
+            }
         }
     }
 }
@@ -219,7 +252,13 @@ mod tests {
     }
 
     fn enters() -> Outcome {
-        decided(Decision::Redirect { location: "/".into() })
+        decided(Decision::Forward {
+            endpoint: None,
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            request_body_bytes: None,
+            response_timeout_ms: None,
+        })
     }
 
     fn rejected() -> Outcome {
@@ -235,7 +274,7 @@ mod tests {
         comparison.add("id", &inputs("ada"), &enters(), Ok(enters()));
         assert_eq!((comparison.records, comparison.replayed, comparison.differences), (31, 31, 30));
         assert_eq!(comparison.shown.len(), MOST_SHOWN);
-        let expected = ["u0 GET /lab? of s1", "redirect (x)", "reject (x)"];
+        let expected = ["u0 GET /lab? of s1", "forward (x)", "reject (x)"];
         assert_eq!([&*comparison.shown[0].about, &comparison.shown[0].before, &comparison.shown[0].after], expected);
         assert_eq!(comparison.known.people.iter().collect::<Vec<_>>(), ["ada"]);
         assert_eq!(comparison.breaks(30, 90), None);

@@ -54,15 +54,16 @@ pub async fn follow(
         {
             return Verdict::Drop(why, comparison);
         }
-        let is_over = comparison.replayed >= activation.shadow_decisions || Instant::now() >= ends;
-        if is_over && comparison.requests > 0 {
+        // Strangers can send as many requests as they like: what counts is what lets people in.
+        let is_over = comparison.admissions >= activation.shadow_decisions || Instant::now() >= ends;
+        if is_over && comparison.admissions > 0 {
             return match comparison.breaks(activation.most_differences, activation.least_replayed_percent) {
                 Some(why) => Verdict::Drop(why, comparison),
                 None => Verdict::Promote(comparison),
             };
         }
         if is_over {
-            // Nobody came: nothing is known of it.
+            // Nobody was let in: nothing is known of it.
             ends = Instant::now() + activation.shadow();
         }
     }

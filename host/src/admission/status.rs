@@ -7,6 +7,7 @@ mod shown;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -113,6 +114,8 @@ struct Event {
     digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// It happened so often one after the other, last at `at_ms`.
+    times: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -182,6 +185,13 @@ impl AdmissionStatus {
         });
     }
 
+    /// Nobody came so far.
+    pub(super) fn goes_on_watching(&self, longer: Duration) {
+        if let Some(watch) = &mut self.lock().watch {
+            watch.until_ms = Timestamp::now().plus(longer);
+        }
+    }
+
     pub(super) fn watched(&self, (people, owners): (Numbers, Numbers), left_out: u64) {
         if let Some(watch) = &mut self.lock().watch {
             (watch.people, watch.owners, watch.left_out) = (people, owners, left_out);
@@ -222,6 +232,11 @@ impl AdmissionStatus {
         state.rejected = Some(rejected);
     }
 
+    /// Something else stands in the directory.
+    pub(super) fn forgets_rejected(&self) {
+        self.lock().rejected = None;
+    }
+
     /// The directory is back at the set that decides.
     pub(super) fn settles(&self) {
         let mut state = self.lock();
@@ -237,11 +252,16 @@ impl AdmissionStatus {
 
 impl State {
     fn remember(&mut self, what: What, digest: &str, set: Option<&PluginSet>, why: Option<String>) {
+        let is_again = |last: &&mut Event| last.what == what && last.digest == digest && last.why == why && set.is_none();
+        if let Some(last) = self.history.back_mut().filter(is_again) {
+            (last.at_ms, last.times) = (Timestamp::now(), last.times + 1);
+            return;
+        }
         if self.history.len() >= MOST_EVENTS {
             self.history.pop_front();
         }
         let generation = set.map(|set| set.generation().0);
-        self.history.push_back(Event { at_ms: Timestamp::now(), what, generation, digest: digest.to_owned(), why });
+        self.history.push_back(Event { at_ms: Timestamp::now(), what, generation, digest: digest.to_owned(), why, times: 1 });
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a loaded set must show before it's compared with the one that decides: its plugins' own cases come out as written, and
 //! nothing comes out otherwise in another order or on fresh instances.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{cases::Case, pace::Pace};
 use crate::{
@@ -11,6 +14,8 @@ use crate::{
 
 /// Inputs that are run again on fresh instances: enough to find state, and quick with an interpreter.
 const MOST_RERUN: usize = 64;
+/// For all plugins of a set together: a fixed set mustn't wait for one that makes use of its whole budget each time.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Failed cases that are told.
 const MOST_TOLD: usize = 3;
 
@@ -24,6 +29,8 @@ pub enum TrialError {
          function of its inputs"
     )]
     State { plugin: String, inputs: String, first: String, again: String },
+    #[error("plugin '{plugin}': its cases and the recorded decisions weren't done in {} s", LONGEST.as_secs())]
+    TooSlow { plugin: String },
     #[error("the trial was stopped")]
     Stopped,
 }
@@ -34,27 +41,33 @@ pub struct Tried {
     pub cases: Vec<Case>,
 }
 
+/// The time that all of it may take, and how much of the processor.
+struct Turn {
+    pace: Pace,
+    ends: Instant,
+}
+
 /// Tries every plugin of a set on a thread of its own: its cases, and the records of its kind.
 ///
 /// # Errors
 /// The first plugin that doesn't pass.
 pub async fn run(engine: Arc<Engine>, set: Arc<PluginSet>, tried: Vec<Tried>, records: Vec<Arc<Record>>) -> Result<(), TrialError> {
     let run = move || {
-        let mut pace = Pace::start();
+        let mut turn = Turn { pace: Pace::start(), ends: Instant::now() + LONGEST };
         for Tried { plugin, cases } in tried {
             let alone = set.alone(&plugin);
-            try_cases(&engine, &alone, &plugin, &cases, &mut pace)?;
+            try_cases(&engine, &alone, &plugin, &cases, &mut turn)?;
             let of_kind = records.iter().filter(|record| record.inputs.kind == plugin.spec.kind).take(MOST_RERUN);
             let inputs = cases.iter().map(|case| (case.name.clone(), &case.inputs));
             let recorded = of_kind.map(|record| (record.id.to_string(), &record.inputs));
-            try_state(&engine, &alone, &plugin, inputs.chain(recorded).take(MOST_RERUN).collect(), &mut pace)?;
+            try_state(&engine, &alone, &plugin, inputs.chain(recorded).take(MOST_RERUN).collect(), &mut turn)?;
         }
         Ok(())
     };
     tokio::task::spawn_blocking(run).await.unwrap_or(Err(TrialError::Stopped))
 }
 
-fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[Case], pace: &mut Pace) -> Result<(), TrialError> {
+fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[Case], turn: &mut Turn) -> Result<(), TrialError> {
     let worker = Worker::for_replay(Arc::clone(engine));
     let mut failed = Vec::new();
     for case in cases {
@@ -65,7 +78,7 @@ fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[
         if let Some(first) = mismatches.first() {
             failed.push(format!("'{}': {first}", case.name));
         }
-        pace.keep();
+        turn.keep(plugin)?;
     }
     if failed.is_empty() {
         return Ok(());
@@ -81,18 +94,18 @@ fn try_state(
     alone: &PluginSet,
     plugin: &Plugin,
     inputs: Vec<(String, &Inputs)>,
-    pace: &mut Pace,
+    turn: &mut Turn,
 ) -> Result<(), TrialError> {
     let worker = Worker::for_replay(Arc::clone(engine));
     let mut first = Vec::new();
     for (_, inputs) in &inputs {
         first.push(alone.replay(&worker, inputs));
-        pace.keep();
+        turn.keep(plugin)?;
     }
     let fresh = Worker::for_replay_on_fresh_instances(Arc::clone(engine));
     for ((name, inputs), first) in inputs.iter().zip(&first).rev() {
         let again = alone.replay(&fresh, inputs);
-        pace.keep();
+        turn.keep(plugin)?;
         if !is_same(first, &again) {
             let summary = |replayed: &Result<Outcome, NotRecorded>| match replayed {
                 Ok(outcome) => outcome.summary(),
@@ -103,6 +116,15 @@ fn try_state(
         }
     }
     Ok(())
+}
+
+// === impl Turn ===
+
+impl Turn {
+    fn keep(&mut self, plugin: &Plugin) -> Result<(), TrialError> {
+        self.pace.keep();
+        if Instant::now() < self.ends { Ok(()) } else { Err(TrialError::TooSlow { plugin: plugin.name.name.clone() }) }
+    }
 }
 
 /// Budgets are of time: who misses one now and not then shows no state.

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     directory::{DirectoryError, Files},
-    lifecycle::Lifecycle,
+    lifecycle::{Lifecycle, Verdict},
     load::RefusedSet,
     status::What,
 };
@@ -108,6 +108,11 @@ async fn watch(lifecycle: &mut Lifecycle, path: &Path, poll: Duration, config_ma
             noticed = timeout(poll, changes.recv()) => noticed.is_ok(),
             () = ConfigMaps::changed(&mut config_maps) => false,
             verdict = lifecycle.verdict() => {
+                if matches!(verdict, Verdict::Shadow(..)) {
+                    // When its directory changed a moment ago it isn't wanted any more.
+                    let members = config_maps.as_mut().and_then(ConfigMaps::look);
+                    found.look(lifecycle, path, members).await;
+                }
                 if let Err((digest, refused)) = lifecycle.follow(verdict).await {
                     found.refuse_once(lifecycle, digest, &refused);
                 }
@@ -135,6 +140,10 @@ impl Found {
         let files = match tokio::task::spawn_blocking(read).await {
             Ok(Ok(files)) => files,
             Ok(Err(error)) => {
+                // Nobody wants any more what stood there before, unless it's being written.
+                if !matches!(error, DirectoryError::Restless(_)) {
+                    lifecycle.forget_shadow();
+                }
                 let why = error.to_string();
                 self.refuse_once(lifecycle, why, &RefusedSet::from(error));
                 return lifecycle.fall_back().await;

@@ -1,8 +1,10 @@
 //! How a change goes live: a policy that turns everybody away, pushed to be verified first or compared in the shadow, never decides
 //! one request.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::Value;
-use wicketgate_tests::{Gateway, eventually};
+use wicketgate_tests::{Client, Gateway, eventually};
 
 use crate::site::{
     SESSION, Site, activated, defaults_with, generation, newcomer, only, person, recovered, refused, with_activation,
@@ -24,6 +26,15 @@ async fn everybody_enters(gateway: &Gateway) {
 /// The part of the status about the set that was compared last.
 async fn comparison(gateway: &Gateway) -> Value {
     gateway.status("/plugins").await["comparison"].clone()
+}
+
+async fn strangers_come(gateway: &Gateway) {
+    for number in 0..20 {
+        let stranger = Client::default().with("cookie", &format!("clearml_token_basic=stranger-{number}"));
+        for path in [SESSION, "/service/none/"] {
+            assert_eq!(stranger.get(&gateway.at(path)).await.status, 401);
+        }
+    }
 }
 
 async fn in_shadow(gateway: &Gateway) {
@@ -62,8 +73,17 @@ async fn nothing_is_verified_by_nothing() {
     let mut site = Site::new(&only(activated("", EVERYONE)));
     let gateway = Gateway::start(&site.config()).await;
     site.mount(&activated("mode: verified", NOBODY));
-    let why = refused(&gateway, None).await;
-    assert_eq!(why, "not activated: no request was decided yet that it could be verified by (activation.mode: verified)");
+    let nobody = "not activated: nobody is recorded yet who is let in, by whom it could be verified (activation.mode: verified)";
+    assert_eq!(refused(&gateway, None).await, nobody);
+    // Strangers come in any number and prove nothing: both sets ask them who they are.
+    strangers_come(&gateway).await;
+    site.mount(&activated("mode: verified", "closed: Nobody at all may enter."));
+    eventually("the second is refused, too", async || {
+        let history = gateway.status("/plugins").await["history"].clone();
+        let refusals = history.as_array().unwrap().iter().filter(|event| event["why"] == nobody).count();
+        (refusals == 2).then_some(())
+    })
+    .await;
     everybody_enters(&gateway).await;
     site.mount(&activated("mode: verified", "allow: [everyone], message: Never seen."));
     recovered(&gateway, 1).await;
@@ -122,6 +142,43 @@ async fn a_shadow_that_agrees_is_promoted() {
     let shown = comparison(&gateway).await;
     assert!(shown["replayed"].as_u64().unwrap() >= 6 && shown["differences"] == 0, "{shown}");
     assert_eq!(gateway.status("/plugins").await["activated_by"], "shadow");
+}
+
+#[tokio::test]
+async fn strangers_promote_no_shadow() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    site.mount(&activated("mode: shadow, shadow_s: 1, shadow_decisions: 5", NOBODY));
+    in_shadow(&gateway).await;
+    strangers_come(&gateway).await;
+    eventually("they are compared", async || (comparison(&gateway).await["replayed"].as_u64() >= Some(20)).then_some(())).await;
+    // When its time is over it goes on: nobody was let in.
+    eventually("its time is over", async || {
+        let candidate = gateway.status("/plugins").await["candidate"].clone();
+        assert_eq!(candidate["stage"], "in-shadow", "{candidate}");
+        let began = Duration::from_millis(candidate["since_ms"].as_u64().unwrap());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        (now > began + Duration::from_millis(1500)).then_some(())
+    })
+    .await;
+    assert_eq!(comparison(&gateway).await["admissions"], 0);
+    everybody_enters(&gateway).await;
+    assert_eq!(generation(&gateway).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_shadow_ends_with_its_directory() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    site.mount(&activated("mode: shadow", "allow: [everyone, owner]"));
+    in_shadow(&gateway).await;
+    site.mount("version: 1\nplugins: [");
+    refused(&gateway, None).await;
+    let status = gateway.status("/plugins").await;
+    assert_eq!(status["candidate"], Value::Null, "{status}");
+    assert_eq!(gateway.metric("wicketgate_plugin_shadow").await, 0);
+    everybody_enters(&gateway).await;
+    assert_eq!(generation(&gateway).await, Some(1));
 }
 
 #[tokio::test]

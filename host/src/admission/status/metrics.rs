@@ -47,10 +47,11 @@ impl Metrics {
         metrics
     }
 
-    pub fn activated(&self, set: &PluginSet) {
+    /// `is_saved`: it's not what stands in the directory.
+    pub fn activated(&self, set: &PluginSet, is_saved: bool) {
         self.swaps.inc();
         self.generation.set(gauge(set.generation().0));
-        self.refused.set(0);
+        self.refused.set(i64::from(is_saved));
         self.shadow.set(0);
     }
 
@@ -70,8 +71,8 @@ impl Metrics {
         self.shadow.set(0);
     }
 
-    pub fn in_shadow(&self) {
-        self.shadow.set(1);
+    pub fn in_shadow(&self, is_there: bool) {
+        self.shadow.set(i64::from(is_there));
     }
 
     pub fn compared(&self, replayed: u64, differences: u64) {

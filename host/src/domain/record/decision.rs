@@ -81,8 +81,9 @@ pub enum Edit {
 // === impl Decision ===
 
 impl Decision {
+    /// Whoever is sent elsewhere isn't let in.
     pub fn admits(&self) -> bool {
-        matches!(self, Self::Allow { .. } | Self::Forward { .. } | Self::Redirect { .. } | Self::Keep { .. })
+        matches!(self, Self::Allow { .. } | Self::Forward { .. } | Self::Keep { .. })
     }
 
     /// An authenticator's: it lets nobody in by itself, a policy decides after it.

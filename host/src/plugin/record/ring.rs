@@ -81,7 +81,11 @@ mod tests {
     };
 
     fn record(id: u64, admits: bool) -> Arc<Record> {
-        let decision = if admits { Decision::Redirect { location: "/".into() } } else { Decision::Reject { message: None } };
+        let decision = if admits {
+            Decision::Keep { name: None, access: None, upstream_path: None, labels: Default::default() }
+        } else {
+            Decision::Reject { message: None }
+        };
         Arc::new(Record {
             id: RecordId(id),
             generation: 1,
