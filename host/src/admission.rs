@@ -31,7 +31,7 @@ pub use self::{
     activation::Activation,
     artifacts::Artifacts,
     components::unpack,
-    directory::{DirectoryError, Files, MANIFEST, hex},
+    directory::{DirectoryError, Files, MANIFEST, hex, is_member},
     lifecycle::{Activate, Lifecycle},
     load::{Loaded, Loader, RefusedSet},
     manifest::{Component, Manifest, ManifestError, schema as manifest_schema},

@@ -198,7 +198,7 @@ fn listing(directory: &Path) -> Result<Listing, DirectoryError> {
     Ok(files)
 }
 
-fn is_member(name: &str) -> bool {
+pub fn is_member(name: &str) -> bool {
     !name.starts_with('.') && MEMBERS.iter().any(|end| name.ends_with(end))
 }
 

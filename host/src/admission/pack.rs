@@ -93,10 +93,10 @@ impl Pack {
             }
             if name.ends_with(SIGNATURE) {
                 left_out.push((name.clone(), "the manifest pins each member now: sign plugins.yaml anew"));
-            } else if name.ends_with(".wasm") || name.ends_with(".wasm.zst") {
-                left_out.push((name.clone(), "the manifest doesn't name it"));
-            } else {
+            } else if manifest.entries.iter().any(|entry| entry.cases.contains(name)) {
                 members.insert(name.clone(), content.clone());
+            } else if name != MANIFEST {
+                left_out.push((name.clone(), "the manifest doesn't name it"));
             }
         }
         members.insert(MANIFEST.to_owned(), rewrite::manifest(&files.manifest, &manifest, &renamed)?.into_bytes());

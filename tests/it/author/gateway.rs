@@ -104,8 +104,11 @@ async fn records_are_run_through_another_plugin() {
     // What isn't a record is counted, and the rest still runs.
     let more = std::fs::read_to_string(&records).unwrap() + "{\"id\": 1}\nnonsense\n\n";
     let torn = write(&directory, "torn.jsonl", more);
-    let report = wicketgate(&[&["plugin", "replay", &torn], &policy[..], &["--json"]].concat()).exits(0).json();
+    let torn = [&["plugin", "replay", &torn], &policy[..]].concat();
+    let report = wicketgate(&[&torn[..], &["--json"]].concat()).exits(1).json();
     assert_eq!(report["unreadable"], 2, "{report}");
+    wicketgate(&torn).exits(1).says(&["of the records could be run again, at least 90 % must"]);
+    wicketgate(&[&torn[..], &["--least-replayed-percent", "10"]].concat()).exits(0);
     drop(gateway);
 }
 

@@ -15,6 +15,8 @@ const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const EVERYONE: &str = "allow: [everyone]";
 /// The mistake of a lifetime.
 const NOBODY: &str = "closed: Nobody may enter.";
+/// The same mistake, of which strangers notice nothing: they are asked who they are.
+const ADMINS: &str = "allow: [admins]";
 
 async fn everybody_enters(gateway: &Gateway) {
     for name in PEOPLE {
@@ -77,7 +79,7 @@ async fn nothing_is_verified_by_nothing() {
     assert_eq!(refused(&gateway, None).await, nobody);
     // Strangers come in any number and prove nothing: both sets ask them who they are.
     strangers_come(&gateway).await;
-    site.mount(&activated("mode: verified", "closed: Nobody at all may enter."));
+    site.mount(&activated("mode: verified", ADMINS));
     eventually("the second is refused, too", async || {
         let history = gateway.status("/plugins").await["history"].clone();
         let refusals = history.as_array().unwrap().iter().filter(|event| event["why"] == nobody).count();
@@ -148,7 +150,7 @@ async fn a_shadow_that_agrees_is_promoted() {
 async fn strangers_promote_no_shadow() {
     let mut site = Site::new(&only(activated("", EVERYONE)));
     let gateway = Gateway::start(&site.config()).await;
-    site.mount(&activated("mode: shadow, shadow_s: 1, shadow_decisions: 5", NOBODY));
+    site.mount(&activated("mode: shadow, shadow_s: 1, shadow_decisions: 5", ADMINS));
     in_shadow(&gateway).await;
     strangers_come(&gateway).await;
     eventually("they are compared", async || (comparison(&gateway).await["replayed"].as_u64() >= Some(20)).then_some(())).await;

@@ -10,7 +10,6 @@ mod steps;
 mod world;
 
 use std::{
-    error::Error,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,7 +21,10 @@ use self::{
     report::Report,
     steps::Steps,
 };
-use crate::cli::run::finish;
+use crate::{
+    admission::pack::LEVEL,
+    cli::output::{self, Stop, Verdict},
+};
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Build {
@@ -41,23 +43,26 @@ pub(in crate::cli) struct Build {
 
 impl Build {
     pub(super) fn run(self) -> ExitCode {
-        finish(self.build())
+        output::finish(self.build())
     }
 
-    fn build(self) -> Result<(), Box<dyn Error>> {
-        let project = Project::read(&self.directory)?;
+    fn build(self) -> Result<Verdict, Stop> {
+        let project = Project::read(&self.directory).map_err(Stop::usage)?;
         let out = self.out.unwrap_or_else(|| project.directory.join(&project.file));
         let steps = Steps::begin(self.json);
         let component = match project.language {
-            Language::Rust => rust::component(&project, &steps)?,
-            Language::JavaScript => javascript::component(&project, &steps)?,
-            Language::Python => python::component(&project, &steps)?,
+            Language::Rust => rust::component(&project, &steps),
+            Language::JavaScript => javascript::component(&project, &steps),
+            Language::Python => python::component(&project, &steps),
         };
-        write_whole(&out, &component)?;
-        let report = Report::of(&out, project.language, &component, &steps)?;
+        let component = component.map_err(Stop::failed)?;
+        let packed = out.extension().is_some_and(|extension| extension == "zst");
+        let written = if packed { zstd::encode_all(&*component, LEVEL).map_err(Stop::failed)? } else { component.clone() };
+        write_whole(&out, &written).map_err(Stop::failed)?;
+        let report = Report::of(&out, project.language, &component, &steps).map_err(Stop::failed)?;
         steps.end();
-        report.print(self.json)?;
-        Ok(())
+        report.print(self.json).map_err(Stop::failed)?;
+        Ok(Verdict::Good)
     }
 }
 

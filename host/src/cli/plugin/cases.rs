@@ -1,16 +1,23 @@
 //! `plugin test`: a plugin's own cases, run on it.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::workshop::{Subject, Workshop};
+use super::workshop::{Subject, With, Workshop, read_directory};
 use crate::{
-    admission::cases::{self, Case, Mismatch},
+    admission::{
+        MANIFEST, Tried,
+        cases::{self, Case, Mismatch},
+    },
     cli::output::{self, Colour, Paint, Stop, Verdict, counted, plain},
     domain::decision::Kind,
-    plugin::{NotRecorded, PluginSet, Worker},
+    plugin::{NotRecorded, Plugin, PluginSet, Worker},
 };
 
 /// Of a text that a plugin or case holds, on one line.
@@ -18,10 +25,13 @@ const SHOWN: usize = 300;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Test {
+    /// A component (.wasm or .wasm.zst), `builtin:` and a default plugin's name, or a plugin directory.
+    #[arg(value_name = "FILE|DIR")]
+    file: String,
     #[command(flatten)]
-    subject: Subject,
-    /// A YAML list of cases; may be given more than once.
-    #[arg(long, value_name = "FILE", required = true)]
+    with: With,
+    /// A YAML list of cases; may be given more than once. A directory's manifest names them itself.
+    #[arg(long, value_name = "FILE")]
     cases: Vec<PathBuf>,
     /// For programs.
     #[arg(long)]
@@ -40,7 +50,7 @@ pub(super) struct Ran {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    plugin: &'a str,
+    plugin: String,
     sha256: &'a str,
     passed: usize,
     failed: usize,
@@ -55,21 +65,55 @@ impl Test {
     }
 
     fn test(self) -> Result<Verdict, Stop> {
-        let workshop = Workshop::open(&self.subject.with)?;
-        let (blank, plugin) = workshop.load(&self.subject)?;
-        let cases = read(&self.cases, plugin.spec.kind)?;
-        let set = workshop.alone(&plugin);
-        let worker = workshop.worker();
-        let ran: Vec<Ran> = cases.iter().map(|case| run(&set, &worker, case)).collect();
-        let failed = ran.iter().filter(|ran| !ran.passed).count();
-        if self.json {
-            let passed = ran.len() - failed;
-            output::say_json(&Report { plugin: &blank.name, sha256: &plugin.sha256, passed, failed, cases: &ran })?;
-        } else {
-            output::say(&in_words(&ran, Paint::of_stdout()))?;
+        let workshop = Workshop::open(&self.with)?;
+        let (is_directory, json) = (Path::new(&self.file).is_dir(), self.json);
+        let tried = if is_directory { self.directory(&workshop)? } else { vec![self.component(&workshop)?] };
+        let ran: Vec<(Arc<Plugin>, Vec<Ran>)> = tried
+            .into_iter()
+            .map(|Tried { plugin, cases }| {
+                let (set, worker) = (workshop.alone(&plugin), workshop.worker());
+                let ran = cases.iter().map(|case| run(&set, &worker, case)).collect();
+                (plugin, ran)
+            })
+            .collect();
+        let reports: Vec<Report<'_>> = ran.iter().map(|(plugin, ran)| Report::of(plugin, ran)).collect();
+        match reports.as_slice() {
+            [report] if json && !is_directory => output::say_json(report)?,
+            reports if json => output::say_json(&reports)?,
+            _ => output::say(&in_words(&ran.iter().flat_map(|(_, ran)| ran).collect::<Vec<_>>(), Paint::of_stdout()))?,
         }
+        Ok(if reports.iter().all(|report| report.failed == 0) { Verdict::Good } else { Verdict::Bad })
+    }
 
-        Ok(if failed == 0 { Verdict::Good } else { Verdict::Bad })
+    fn component(self, workshop: &Workshop) -> Result<Tried, Stop> {
+        if self.cases.is_empty() {
+            return Err(Stop::usage(
+                "--cases: found none, expected a file of cases, or a plugin directory in place of the component",
+            ));
+        }
+        let (_, plugin) = workshop.load(&Subject { file: self.file, with: self.with })?;
+        let cases = read(&self.cases, plugin.spec.kind)?;
+        Ok(Tried { plugin, cases })
+    }
+
+    /// Its plugins that have cases.
+    fn directory(self, workshop: &Workshop) -> Result<Vec<Tried>, Stop> {
+        self.with.belongs_to_a_component(!self.cases.is_empty())?;
+        let mut tried = workshop.load_directory(&read_directory(Path::new(&self.file))?)?.tried;
+        tried.retain(|tried| !tried.cases.is_empty());
+        if tried.is_empty() {
+            return Err(Stop::usage(format!("{}: its {MANIFEST} names no cases, expected them as `cases` of a plugin", self.file)));
+        }
+        Ok(tried)
+    }
+}
+
+// === impl Report ===
+
+impl<'a> Report<'a> {
+    fn of(plugin: &'a Plugin, ran: &'a [Ran]) -> Self {
+        let failed = ran.iter().filter(|ran| !ran.passed).count();
+        Self { plugin: plugin.spec.name.clone(), sha256: &plugin.sha256, passed: ran.len() - failed, failed, cases: ran }
     }
 }
 
@@ -96,7 +140,7 @@ pub(super) fn run(set: &PluginSet, worker: &Worker, case: &Case) -> Ran {
     Ran { name: case.name.clone(), passed: mismatches.is_empty(), found, mismatches }
 }
 
-fn in_words(ran: &[Ran], paint: Paint) -> String {
+fn in_words(ran: &[&Ran], paint: Paint) -> String {
     let mut text = String::new();
     for ran in ran {
         let (word, colour) = if ran.passed { ("ok    ", Colour::Good) } else { ("FAILED", Colour::Bad) };
@@ -125,7 +169,7 @@ mod tests {
         };
         let ran = [of("the owner enters", Vec::new()), of("a stranger\u{1b}[2J", vec![mismatch("forward (\u{7}x)")])];
         assert_eq!(
-            in_words(&ran, Paint::none()),
+            in_words(&ran.iter().collect::<Vec<_>>(), Paint::none()),
             "ok      the owner enters  -> forward (owner)\n\
              FAILED  a stranger\\u{1b}[2J  -> forward (owner)\n          \
              decision: expected reject, found forward (\\u{7}x)\n\

@@ -2,7 +2,11 @@
 
 mod behaviour;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -11,11 +15,10 @@ use serde_json::Value;
 use self::behaviour::examine;
 use super::{
     cases,
-    inspect::ZSTD_LEVEL,
-    workshop::{Blank, KindWord, With, Workshop},
+    workshop::{Blank, KindWord, With, Workshop, read_directory},
 };
 use crate::{
-    admission::{Files, MANIFEST, Tried, cases::Case},
+    admission::{Files, Tried, cases::Case, pack},
     cli::output::{self, Colour, Paint, Stop, Verdict, counted, plain, size},
     plugin::{LoadError, Plugin},
 };
@@ -120,7 +123,7 @@ impl Check {
         findings.push(Finding::ok("contract", format!("{}, version {}", KindWord::of(kind), version(&blank))));
         findings.push(imports(&blank));
         findings.push(declared(&plugin));
-        findings.push(unknown_key(workshop, &blank, &plugin, &config));
+        findings.push(unknown_key(workshop, &plugin, &config));
         if !self.cases.is_empty() {
             findings.push(own_cases(workshop, &plugin, &cases::read(&self.cases, kind)?));
         }
@@ -130,16 +133,11 @@ impl Check {
 
     /// As the gateway would take it, and then each plugin by itself.
     fn directory(&self, workshop: &Workshop) -> Result<Vec<Finding>, Stop> {
-        for (given, name) in
-            [(self.with.config.is_some(), "--config"), (self.with.kind.is_some(), "--kind"), (!self.cases.is_empty(), "--cases")]
-        {
-            if given {
-                return Err(Stop::usage(format!("{name}: found with a directory, whose {MANIFEST} says this for each plugin")));
-            }
-        }
-        let files = match Files::read(&PathBuf::from(&self.file)) {
+        self.with.belongs_to_a_component(!self.cases.is_empty())?;
+        let files = match read_directory(Path::new(&self.file)) {
             Ok(files) => files,
-            Err(error) => return Ok(vec![Finding::failed("directory", error.to_string())]),
+            Err(Stop::Failed(why)) => return Ok(vec![Finding::failed("directory", why)]),
+            Err(stop) => return Err(stop),
         };
         let loaded = match workshop.load_directory(&files) {
             Ok(loaded) => loaded,
@@ -150,7 +148,10 @@ impl Check {
         findings.push(members_size(&files)?);
         for Tried { plugin, cases } in &loaded.tried {
             let named = |finding: Finding| Finding { plugin: Some(plugin.spec.name.clone()), ..finding };
+            findings.push(named(Finding::ok("contract", contract(plugin))));
             findings.push(named(declared(plugin)));
+            let config = serde_json::from_str(&plugin.spec.config).map_err(Stop::failed)?;
+            findings.push(named(unknown_key(workshop, plugin, &config)));
             if !cases.is_empty() {
                 findings.push(named(own_cases(workshop, plugin, cases)));
             }
@@ -177,7 +178,7 @@ fn version(blank: &Blank) -> String {
 }
 
 fn blank_size(workshop: &Workshop, blank: &Blank) -> Finding {
-    let packed = zstd::encode_all(blank.component.as_slice(), ZSTD_LEVEL).map_or(usize::MAX, |packed| packed.len());
+    let packed = zstd::encode_all(blank.component.as_slice(), pack::LEVEL).map_or(usize::MAX, |packed| packed.len());
     let most = workshop.limits().component_mib << 20;
     let sizes = format!("{}, {} with zstd, of {}", size(blank.component.len()), size(packed), size(most));
     fit(&sizes, packed)
@@ -198,7 +199,7 @@ fn members_size(files: &Files) -> Result<Finding, Stop> {
     for (name, content) in &files.members {
         bytes += content.len();
         let smaller = if name.ends_with(".wasm") {
-            zstd::encode_all(content.as_slice(), ZSTD_LEVEL).map_err(Stop::failed)?.len()
+            zstd::encode_all(content.as_slice(), pack::LEVEL).map_err(Stop::failed)?.len()
         } else {
             content.len()
         };
@@ -219,6 +220,12 @@ fn imports(blank: &Blank) -> Finding {
     }
 }
 
+/// What a set that loads has shown of one of its plugins.
+fn contract(plugin: &Plugin) -> String {
+    let wasi = if plugin.wasi_imports().is_empty() { "" } else { "; it imports WASI and runs on threads of its own" };
+    format!("{}, version {}, {}{wasi}", KindWord::of(plugin.spec.kind), plugin.contract(), size(plugin.component_bytes))
+}
+
 fn declared(plugin: &Plugin) -> Finding {
     let declaration = plugin.declaration();
     let says = format!(
@@ -230,14 +237,14 @@ fn declared(plugin: &Plugin) -> Finding {
 }
 
 /// A key that nobody knows, among those of the configuration, must be refused: a misspelt rule is one that doesn't hold.
-fn unknown_key(workshop: &Workshop, blank: &Blank, plugin: &Plugin, config: &Value) -> Finding {
+fn unknown_key(workshop: &Workshop, plugin: &Plugin, config: &Value) -> Finding {
     const KEY: &str = "a-key-that-nobody-knows";
     let Value::Object(keys) = config else {
         return Finding { result: Outcome::Skipped, ..Finding::ok("unknown key", "the configuration isn't a map".into()) };
     };
     let mut keys = keys.clone();
     keys.insert(KEY.into(), Value::Bool(true));
-    match workshop.configure(blank, plugin.spec.kind, &Value::Object(keys)) {
+    match workshop.reconfigure(plugin, &Value::Object(keys)) {
         Err(LoadError::Configure(why)) => Finding::ok("unknown key", format!("is refused: {why}")),
         Err(error) => Finding::failed("unknown key", format!("expected that configure refuses it, found: {error}")),
         Ok(_) => {

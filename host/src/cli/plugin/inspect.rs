@@ -8,12 +8,10 @@ use serde_json::{Value, json};
 
 use super::workshop::{Blank, KindWord, Subject, Workshop};
 use crate::{
+    admission::pack,
     cli::output::{self, Colour, Paint, Stop, Verdict, grouped},
     plugin::Plugin,
 };
-
-/// What zstd is asked for where a component is packed.
-pub(super) const ZSTD_LEVEL: i32 = 19;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Inspect {
@@ -86,7 +84,7 @@ impl Inspected {
         };
         let verifications: Vec<Verification> = declaration.verifications.iter().map(verification).collect();
         let facts: Vec<&str> = declaration.may_read_session.then_some("may-read-session").into_iter().collect();
-        let packed = zstd::encode_all(blank.component.as_slice(), ZSTD_LEVEL).map_err(Stop::failed)?;
+        let packed = zstd::encode_all(blank.component.as_slice(), pack::LEVEL).map_err(Stop::failed)?;
         Ok(Self {
             name: blank.name.clone(),
             kind: KindWord::of(plugin.spec.kind),

@@ -13,10 +13,10 @@ use serde_json::json;
 
 use super::{
     check::{CONFIG_MAP_BYTES, HELM_BYTES},
-    workshop::{With, Workshop},
+    workshop::{With, Workshop, read_directory},
 };
 use crate::{
-    admission::{Files, MANIFEST, pack},
+    admission::{Files, MANIFEST, is_member, pack},
     cli::output::{self, Stop, Verdict, counted, grouped, remark, size},
 };
 
@@ -40,6 +40,9 @@ pub(in crate::cli) struct Pack {
     /// The memory that plugins may have [default: the gateway's, 16].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=4095))]
     memory_mib: Option<u64>,
+    /// A gateway's configuration, for its limits, registries and authorities.
+    #[arg(long, value_name = "FILE")]
+    gateway_config: Option<PathBuf>,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -69,8 +72,12 @@ impl Pack {
 
     fn pack(self) -> Result<Verdict, Stop> {
         let form = self.form()?;
-        let workshop = Workshop::open(&With { memory_mib: self.memory_mib, ..With::default() })?;
-        let files = Files::read(&self.directory).map_err(Stop::failed)?;
+        if self.json && self.output.as_deref() == Some(Path::new("-")) {
+            return Err(Stop::usage("--json: found with --output -, which is standard output as well"));
+        }
+        let workshop =
+            Workshop::open(&With { memory_mib: self.memory_mib, gateway_config: self.gateway_config.clone(), ..With::default() })?;
+        let files = read_directory(&self.directory)?;
         let packed = pack::Pack::of(&files, workshop.limits().component_mib << 20).map_err(Stop::failed)?;
         // What comes out must load, exactly as the gateway would read it.
         let read_back = Files::from_members(&self.directory, &packed.members).map_err(Stop::failed)?;
@@ -161,6 +168,11 @@ impl Pack {
             return Ok(Written { place: "standard output".into(), most_bytes, next: Some((format!("{command} -"), why)) });
         }
         let place = output.display().to_string();
+        if is_member(&place) && is_within(&output, &self.directory) {
+            let why =
+                "found a place within the plugin directory, where it would be taken for a member; expected another (--output)";
+            return Err(Stop::usage(format!("{place}: {why}")));
+        }
         std::fs::write(&output, text).map_err(|error| Stop::failed(format!("{place}: {error}")))?;
         Ok(Written { next: Some((format!("{command} {place}"), why)), place, most_bytes })
     }
@@ -184,6 +196,13 @@ impl Pack {
             let _ = output::say(&text);
         }
     }
+}
+
+/// Whether a file would stand in a directory itself.
+fn is_within(file: &Path, directory: &Path) -> bool {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    real(parent).is_some_and(|parent| real(directory) == Some(parent))
 }
 
 // === impl Form ===

@@ -14,9 +14,9 @@ use clap::Args;
 use serde_json::Value;
 
 use self::differences::{Found, Report};
-use super::workshop::{Subject, With, Workshop};
+use super::workshop::{Subject, With, Workshop, read_directory};
 use crate::{
-    admission::{Files, MANIFEST},
+    admission::MANIFEST,
     cli::output::{self, Paint, Stop, Verdict, progress},
     domain::record::Record,
     plugin::{NotRecorded, PluginSet, Worker},
@@ -117,7 +117,7 @@ impl Replay {
             let (_, plugin) = workshop.load(&subject)?;
             return Ok(Arc::new(workshop.alone(&plugin)));
         };
-        let mut files = Files::read(directory).map_err(Stop::failed)?;
+        let mut files = read_directory(directory)?;
         if let Some(file) = &self.plugin {
             let Some(name) = &self.name else {
                 return Err(Stop::usage("--manifest with --plugin: expected --name, the plugin in whose place it's tried"));

@@ -8,12 +8,13 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
 use crate::{
-    admission::{self, Artifacts, Files, Keys, Loaded, Loader, Manifest},
+    admission::{self, Artifacts, DirectoryError, Files, Keys, Loaded, Loader, MANIFEST, Manifest, RefusedSet},
     cli::output::{Stop, progress},
-    config::{self, SecretEncoding},
+    config::{self, Environment, SecretEncoding},
     domain::{Timestamp, decision::Kind},
     plugin::{
         Compiled, Compiler, DecisionContext, Engine, Facts, Generation, Grants, KnownHosts, LoadError, OnFault, Plugin, PluginSet,
@@ -54,6 +55,9 @@ pub struct With {
     /// The memory that it may have [default: the gateway's, 16].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=4095))]
     pub memory_mib: Option<u64>,
+    /// A gateway's configuration, for its limits, registries and authorities.
+    #[arg(long, value_name = "FILE")]
+    pub gateway_config: Option<PathBuf>,
 }
 
 /// A kind of plugin on the command line.
@@ -68,6 +72,7 @@ pub enum KindWord {
 pub struct Workshop {
     runtime: tokio::runtime::Runtime,
     limits: config::Plugins,
+    authorities: Vec<CertificateDer<'static>>,
     pub engine: Arc<Engine>,
     compiler: Compiler,
     context: Arc<DecisionContext>,
@@ -86,7 +91,13 @@ pub struct Blank {
 
 impl Workshop {
     pub fn open(with: &With) -> Result<Self, Stop> {
-        let mut limits = config::Plugins::default();
+        let (mut limits, authorities) = match &with.gateway_config {
+            Some(file) => {
+                let loaded = config::load(Some(file), &Environment::of_process()).map_err(Stop::usage)?;
+                (loaded.config.plugins.clone(), loaded.config.tls.extra_authorities().map_err(Stop::usage)?)
+            }
+            None => Default::default(),
+        };
         limits.call_budget_ms = with.call_budget_ms.unwrap_or(limits.call_budget_ms);
         limits.memory_mib = with.memory_mib.and_then(|mib| usize::try_from(mib).ok()).unwrap_or(limits.memory_mib);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stop::failed)?;
@@ -100,7 +111,7 @@ impl Workshop {
             recorder: Recorder::new(&limits.records).map_err(Stop::failed)?,
         };
         let compiler = Compiler::new(program, &limits, None);
-        Ok(Self { runtime, engine, compiler, context: Arc::new(context), limits })
+        Ok(Self { runtime, engine, compiler, context: Arc::new(context), limits, authorities })
     }
 
     pub fn limits(&self) -> &config::Plugins {
@@ -183,6 +194,15 @@ impl Workshop {
         Ok((blank, Arc::new(plugin)))
     }
 
+    /// A loaded plugin with another configuration.
+    ///
+    /// # Errors
+    /// As at admission.
+    pub fn reconfigure(&self, plugin: &Plugin, config: &Value) -> Result<Plugin, LoadError> {
+        let spec = PluginSpec { config: config.to_string(), ..plugin.spec.clone() };
+        plugin.with_spec(&self.engine, spec, &stand_ins(&plugin.spec.grants.key_sets))
+    }
+
     /// A chain of one plugin alone.
     pub fn alone(&self, plugin: &Arc<Plugin>) -> PluginSet {
         PluginSet::new(Generation(0), plugin.sha256.clone(), vec![Arc::clone(plugin)], Arc::clone(&self.context))
@@ -199,7 +219,7 @@ impl Workshop {
         let loader = Loader {
             engine: Arc::clone(&self.engine),
             compiler: Compiler::new(program.clone(), &self.limits, None),
-            artifacts: Artifacts::new(program, &self.limits, &[], None),
+            artifacts: Artifacts::new(program, &self.limits, &self.authorities, None),
             // Which keys a gateway trusts is written in its own configuration.
             signatures: Keys::default(),
             key_sets: Arc::new(stand_ins(&named)),
@@ -209,10 +229,23 @@ impl Workshop {
             last: Default::default(),
         };
         let shown = progress("compiling", 0);
-        let loaded = self.runtime.block_on(loader.load_files(files)).map_err(Stop::failed);
+        let loaded = self.runtime.block_on(loader.load_files(files)).map_err(|error| match error {
+            RefusedSet::Missing { .. } => {
+                Stop::failed(format!("{error} (`wicketgate plugin build` makes the component of a project)"))
+            }
+            error => Stop::failed(error),
+        });
         shown.finish_and_clear();
         loaded
     }
+}
+
+/// A plugin directory's files.
+pub fn read_directory(directory: &Path) -> Result<Files, Stop> {
+    Files::read(directory).map_err(|error| match error {
+        DirectoryError::Unreadable(..) => Stop::usage(error),
+        error => Stop::failed(error),
+    })
 }
 
 /// Key sets of these names, with a key that nobody has.
@@ -254,6 +287,20 @@ impl Blank {
 // === impl With ===
 
 impl With {
+    /// What a directory's manifest says for each plugin can't be given for all.
+    ///
+    /// # Errors
+    /// It was given.
+    pub fn belongs_to_a_component(&self, with_cases: bool) -> Result<(), Stop> {
+        let given = [(self.config.is_some(), "--config"), (self.kind.is_some(), "--kind"), (with_cases, "--cases")];
+        match given.into_iter().find(|(given, _)| *given) {
+            Some((_, name)) => {
+                Err(Stop::usage(format!("{name}: found with a directory, whose {MANIFEST} says this for each plugin")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The plugin's configuration; an empty one where none was given.
     pub fn config(&self) -> Result<Value, Stop> {
         let Some(given) = &self.config else { return Ok(Value::Object(serde_json::Map::new())) };

@@ -46,7 +46,9 @@ fn environment(directory: &Path, steps: &Steps) -> Result<PathBuf, String> {
     let in_words = |error: std::io::Error| format!("{}: {error}", directory.join(ENVIRONMENT).display());
     let environment = directory.join(ENVIRONMENT);
     let installed = environment.join("installed-requirements.txt");
-    let wanted = fs::read(directory.join(REQUIREMENTS)).map_err(in_words)?;
+    // Its programs know the environment by its path: where the project was moved, it's made anew.
+    let mut wanted = format!("# {}\n", environment.display()).into_bytes();
+    wanted.extend(fs::read(directory.join(REQUIREMENTS)).map_err(in_words)?);
     if fs::read(&installed).is_ok_and(|have| have == wanted) {
         return Ok(environment);
     }

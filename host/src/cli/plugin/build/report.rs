@@ -5,10 +5,7 @@ use std::{error::Error, io::Write, path::Path};
 use serde::Serialize;
 
 use super::{project::Language, steps::Steps};
-
-/// What a ConfigMap holds in all.
-const CONFIG_MAP_BYTES: usize = 1 << 20;
-const LEVEL: i32 = 19;
+use crate::{admission::pack::LEVEL, cli::plugin::check::CONFIG_MAP_BYTES};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {

@@ -24,7 +24,7 @@ pub(super) fn examine(workshop: &Workshop, plugin: &Arc<Plugin>) -> Vec<Finding>
     let shown = progress("calling", trials.len() * RUNS);
     let mut findings: Vec<Finding> = if plugin.wasi_imports().is_empty() { vec![instances(&set, &worker)] } else { Vec::new() };
     let (first, broken) = conformance::first_run(&set, &worker, &trials, || shown.inc(1));
-    findings.push(hostile(&trials, &broken));
+    findings.push(hostile(&trials, &first, &broken));
     let unsteady = conformance::compare_runs(&set, &worker, &workshop.fresh_worker(), &trials, &first, || shown.inc(1));
     findings.push(determinism(&trials, &unsteady));
     shown.finish_and_clear();
@@ -44,10 +44,20 @@ fn instances(set: &PluginSet, worker: &Worker) -> Finding {
     Finding::ok("instances", format!("{} fresh ones declare the same", 2 * TIMES))
 }
 
-fn hostile(trials: &[Trial], broken: &[Broken]) -> Finding {
-    match broken.first() {
-        None => Finding::ok("hostile inputs", format!("{} inputs, none of which it failed on", grouped(trials.len() as u128))),
-        Some(first) => {
+fn hostile(trials: &[Trial], outcomes: &[Outcome], broken: &[Broken]) -> Finding {
+    let is_error = |outcome: &Outcome| matches!(outcome, Outcome::Failed(failed) if failed.fault == "error");
+    let errors: Vec<_> = trials.iter().zip(outcomes).filter(|(_, outcome)| is_error(outcome)).collect();
+    let all = grouped(trials.len() as u128);
+    match (broken.first(), errors.first()) {
+        (None, None) => Finding::ok("hostile inputs", format!("{all} inputs, none of which it failed on")),
+        // An answer of the contract, and what a mistake comes to in a language with exceptions.
+        (None, Some((trial, outcome))) => {
+            let (words, count) = (in_words(outcome), errors.len());
+            let says =
+                format!("{all} inputs, none of which it failed on; it couldn't decide {count}, such as '{}': {words}", trial.what);
+            Finding::note("hostile inputs", says)
+        }
+        (Some(first), _) => {
             let words = in_words(&first.outcome);
             let says = format!("{} of {} inputs made it fail, such as '{}': {words}", broken.len(), trials.len(), first.what);
             Finding::failed("hostile inputs", says)
@@ -124,7 +134,7 @@ mod tests {
             Outcome::Failed(crate::domain::record::Failed { by: "p".into(), fault: fault.into(), message: "why".into() })
         };
         let broken = Broken { what: "a cookie".into(), outcome: failed("trap") };
-        let finding = hostile(&[], &[broken]);
+        let finding = hostile(&[], &[], &[broken]);
         assert_eq!((finding.result, finding.detail.contains("such as 'a cookie': fails (trap) (why)")), (Result::Failed, true));
         let unsteady =
             Unsteady { what: "a cookie".into(), when: "on a fresh instance", first: failed("error"), then: failed("unavailable") };

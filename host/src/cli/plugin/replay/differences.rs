@@ -109,9 +109,9 @@ impl Report {
         self.same + self.differences
     }
 
-    /// Of the records that are of this kind and these plugins.
+    /// Of the records that are of this kind and these plugins; lines that can't be read may be.
     fn due(&self) -> usize {
-        self.replayed() + self.not_recorded.values().sum::<usize>()
+        self.replayed() + self.not_recorded.values().sum::<usize>() + self.unreadable
     }
 
     /// What is against it; nothing if all is well.
