@@ -16,6 +16,7 @@ pub struct Activation {
     pub most_differences: usize,
     /// With `verified` and `shadow`: of the decisions so many must be replayable, in percent. A new plugin may read what wasn't
     /// recorded.
+    #[schemars(range(max = 100))]
     pub least_replayed_percent: u8,
     /// With `shadow`: how long it's compared, in seconds.
     pub shadow_s: u64,
@@ -25,8 +26,10 @@ pub struct Activation {
     /// How long a new set is watched, in seconds.
     pub watch_s: u64,
     /// Over this share of the people whom the set before lets in, in percent, faults take a set back.
+    #[schemars(range(max = 100))]
     pub most_failing_percent: u8,
     /// The same for denials, with `errors+denials`.
+    #[schemars(range(max = 100))]
     pub most_denied_percent: u8,
 }
 

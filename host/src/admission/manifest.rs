@@ -195,8 +195,13 @@ impl WrittenEntry {
         if sha256.as_ref().is_some_and(|text| text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             return Err(wrong(key("sha256"), "expected 64 hexadecimal digits"));
         }
-        if let Some(found) = self.cases.iter().find(|name| !name.ends_with(".yaml") || name.contains(['/', '\\', '\0'])) {
-            return Err(wrong(key("cases"), format!("found '{}', expected .yaml files beside the manifest", found.escape_debug())));
+        if let Some(found) =
+            self.cases.iter().find(|name| !name.ends_with(".yaml") || name.starts_with('.') || name.contains(['/', '\\', '\0']))
+        {
+            return Err(wrong(
+                key("cases"),
+                format!("found '{}', expected .yaml files beside the manifest, without a dot at the start", found.escape_debug()),
+            ));
         }
         if let Some(found) = self.limits.call_budget_ms.filter(|ms| !(1..=1000).contains(ms)) {
             return Err(wrong(key("limits.call_budget_ms"), format!("found {found}, expected 1 to 1000")));

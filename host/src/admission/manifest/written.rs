@@ -46,6 +46,7 @@ pub struct WrittenEntry {
     #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub sha256: Option<String>,
     /// YAML files beside the manifest with its own cases, which must come out as written.
+    #[schemars(inner(regex(pattern = r"^[^./\\][^/\\]*\.yaml$")))]
     #[serde(default)]
     pub cases: Vec<String>,
     /// What the plugin gets, as JSON text.

@@ -9,6 +9,7 @@ plugins:
     kind: routing-policy
     file: p.wasm # ours
     config: {file: p.wasm}
+    cases: [p-cases.yaml]
 ";
 
 fn files(manifest: &str, members: &[(&str, &[u8])]) -> Files {
@@ -29,12 +30,19 @@ fn components_are_packed_and_pinned_and_the_rest_stays() {
     let (a, p) = (b"\0asm a".repeat(100), b"\0asm p".repeat(100));
     let files = files(
         MANIFEST_TEXT,
-        &[("a.wasm", &a), ("p.wasm", &p), ("p-cases.yaml", b"[]"), ("old.wasm", b"\0asm"), ("p.wasm.sig", b"x")],
+        &[
+            ("a.wasm", &a),
+            ("p.wasm", &p),
+            ("p-cases.yaml", b"[]"),
+            ("old.wasm", b"\0asm"),
+            ("gateway.yaml", b"x"),
+            ("p.wasm.sig", b"x"),
+        ],
     );
     let pack = Pack::of(&files, 1 << 20).unwrap();
     assert_eq!(pack.members.keys().collect::<Vec<_>>(), ["a.wasm.zst", "p-cases.yaml", "p.wasm.zst", "plugins.yaml"]);
     assert_eq!(unpack(&pack.members["p.wasm.zst"], 1 << 20).unwrap(), p);
-    assert_eq!(pack.left_out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["old.wasm", "p.wasm.sig"]);
+    assert_eq!(pack.left_out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["gateway.yaml", "old.wasm", "p.wasm.sig"]);
     let expected = MANIFEST_TEXT
         .replace("file: a.wasm,", &format!("file: a.wasm.zst, sha256: {},", digest(&a)))
         .replace("file: p.wasm # ours\n", &format!("file: p.wasm.zst # ours\n    sha256: {}\n", digest(&p)));

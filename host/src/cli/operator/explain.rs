@@ -11,6 +11,7 @@ use crate::{
     },
     domain::{
         Attributes, Identity, Timestamp,
+        decision::Kind,
         record::{Bytes, Decided, Http, Known, MayRead, Outcome, Record, Tcp, TokenAnswer},
     },
 };
@@ -20,7 +21,7 @@ const SHOWN: usize = 200;
 
 pub(super) fn in_words(record: &Record, paint: Paint) -> String {
     let heading = |text: &str| format!("\n{}\n", paint.paint(Colour::Strong, text));
-    let (verdict, colour) = verdict(&record.outcome);
+    let (verdict, colour) = verdict(record.inputs.kind, &record.outcome);
     let mut text = format!("{}\n", paint.paint(colour, &verdict));
     text += &format!(
         "Decision {} of kind {}, made {} in {} µs by generation {} of the plugins (set {}).\n",
@@ -65,7 +66,7 @@ pub(super) fn in_words(record: &Record, paint: Paint) -> String {
     text + &outcome_in_words(&record.outcome, &heading("What it came to"))
 }
 
-fn verdict(outcome: &Outcome) -> (String, Colour) {
+fn verdict(kind: Kind, outcome: &Outcome) -> (String, Colour) {
     match outcome {
         Outcome::Decided(Decided { by, decision, reason, .. }) => {
             let by =
@@ -75,7 +76,8 @@ fn verdict(outcome: &Outcome) -> (String, Colour) {
         }
         Outcome::Failed(failed) => {
             let (by, message) = (plain(&failed.by, SHOWN), plain(&failed.message, 2 * SHOWN));
-            (format!("plugin '{by}' couldn't decide, so nobody got in: {}: {message}", plain(&failed.fault, SHOWN)), Colour::Bad)
+            let so = if kind == Kind::DiscoveryFilter { "what it said before stands" } else { "nobody got in" };
+            (format!("plugin '{by}' couldn't decide, so {so}: {}: {message}", plain(&failed.fault, SHOWN)), Colour::Bad)
         }
     }
 }
