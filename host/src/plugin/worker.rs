@@ -211,8 +211,9 @@ impl Worker {
             let budget = Budget::new(plugin.spec.call_budget_ms);
             self.ask_once(plugin, question, state(), &read, budget, Instances::Fresh).await
         };
-        let (Ok(answer), fresh) = (&kept, again().await) else { return kept };
-        if fresh.as_ref().is_ok_and(|fresh| fresh == answer) || fresh.as_ref().ok() != again().await.as_ref().ok() {
+        // A call that fails says nothing of state: a key set may be out of reach, or the machine busy.
+        let (Ok(answer), Ok(first)) = (&kept, again().await) else { return kept };
+        if first == *answer || again().await.ok().as_ref() != Some(&first) {
             return kept;
         }
         plugin.isolate();
@@ -221,7 +222,7 @@ impl Worker {
             "the plugin answers the same inputs otherwise on a fresh instance: it keeps state between calls, and gets a fresh \
              instance for each from now on"
         );
-        fresh
+        Ok(first)
     }
 
     /// Looks a decision up under the key that `build` writes; on a miss the key comes back for `remember`.

@@ -1,6 +1,7 @@
 //! Plugins with WASI on their threads, with a real component: `tests/fixtures/wasi` does what a header says.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     path::{Path, PathBuf},
     pin::pin,
@@ -245,6 +246,20 @@ async fn state_between_calls_is_found_and_ends() {
     }
     assert_eq!(counts, ["1", "2", "1", "1", "1", "1"]);
     assert!(bench.plugin.is_isolated());
+}
+
+#[tokio::test]
+async fn a_call_that_fails_when_it_is_made_again_proves_no_state() {
+    let limits = config::Plugins { recheck_one_in: 1, ..config::Plugins::default() };
+    let bench = bench_on(Arc::new(Engine::new(&limits, 1).unwrap()), spec("{}")).await;
+    let asked = Cell::new(0);
+    let fails_later = |answer: Result<routing::Decision, Fault>, _: &mut CallState| {
+        asked.set(asked.get() + 1);
+        if asked.get() == 1 { answer.map(said) } else { Err(Fault::new(&bench.plugin.name, FaultKind::Unavailable, "no keys")) }
+    };
+    let answer = bench.worker.ask(&bench.plugin, &request("count"), || CallState::at(NOW), fails_later).await;
+    assert_eq!(answer.unwrap(), "1");
+    assert!(!bench.plugin.is_isolated());
 }
 
 #[tokio::test]
