@@ -156,8 +156,10 @@ impl Worker {
             }
             let asked = self.engine.wasi_threads.ask(blueprint, question.clone().into(), state, budget, instances);
             let (answer, mut state) = Box::pin(asked).await;
+            let was_answered = answer.is_ok();
             let read = read(answer.and_then(|answer| blueprint.expect::<Q>(answer)), &mut state);
-            if instances == Instances::Kept && read.as_ref().is_err_and(|fault| !fault.kind.spares_the_instance()) {
+            // After a fault of the call itself its thread did what is to be done.
+            if was_answered && instances == Instances::Kept && read.as_ref().is_err_and(|fault| !fault.kind.spares_the_instance()) {
                 // Which of them answered isn't known here any more.
                 self.engine.wasi_threads.replace(blueprint);
             }

@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     path::{Path, PathBuf},
     pin::pin,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError, atomic::Ordering},
     task::Poll,
 };
 
@@ -31,9 +31,12 @@ const NOW: Timestamp = Timestamp(1_750_000_000_123);
 /// Enough for whatever isn't an endless loop, on a slow machine.
 const BUDGET_MS: u64 = 500;
 
+/// A build with other features takes the last one's place.
+static BUILDING: Mutex<()> = Mutex::new(());
 static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| component(&[]));
 
 fn component(features: &[&str]) -> Vec<u8> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout.join("target"), PathBuf::from);
     let guest = Guest {
@@ -195,6 +198,17 @@ async fn waiting_for_a_turn_has_an_end_and_so_has_the_queue() {
     assert_eq!(refused.count(), 36);
     // On a slow machine the last of them are still being cleared away.
     while bench.ask("print").await.is_err() {}
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_costs_no_instance() {
+    let bench = bench().await;
+    assert_eq!(bench.ask("count").await.unwrap(), "1");
+    let Pre::Wasi(blueprint) = &bench.plugin.pre else { panic!("no WASI in it") };
+    blueprint.calls.store(64, Ordering::Relaxed);
+    assert_eq!(bench.fault("count").await.message, "64 calls wait already");
+    blueprint.calls.store(0, Ordering::Relaxed);
+    assert_eq!(bench.ask("count").await.unwrap(), "2");
 }
 
 #[tokio::test]
