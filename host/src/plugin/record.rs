@@ -2,21 +2,22 @@
 //! repeats. Nothing that was declared a credential gets into a record; a keyed digest stands in its place, equal for equal ones
 //! until the gateway restarts.
 
+mod follow;
 mod ring;
 
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tokio::sync::mpsc;
 
-use self::ring::Rings;
+pub use self::follow::{Following, Judge};
+use self::{follow::Followers, ring::Rings};
 use super::{
     Kind, PluginName,
     fault::Fault,
@@ -47,20 +48,7 @@ pub struct Recorder {
     start: u64,
     next: AtomicU64,
     rings: Mutex<Rings>,
-    followers: Mutex<Vec<Follower>>,
-    following: AtomicUsize,
-}
-
-/// Somebody who gets each new record until he lets go.
-struct Follower {
-    records: mpsc::Sender<Arc<Record>>,
-    lost: Arc<AtomicU64>,
-}
-
-/// New records as they are made. What isn't taken in time is lost, and counted.
-pub struct Following {
-    pub records: mpsc::Receiver<Arc<Record>>,
-    lost: Arc<AtomicU64>,
+    followers: Followers,
 }
 
 /// What a chain did so far.
@@ -95,8 +83,7 @@ impl Recorder {
             start: u64::from_be_bytes([start[0], start[1], start[2], 0, 0, 0, 0, 0]),
             next: AtomicU64::new(1),
             rings: Mutex::new(Rings::new(config.keep)),
-            followers: Mutex::default(),
-            following: AtomicUsize::new(0),
+            followers: Followers::default(),
         })
     }
 
@@ -105,7 +92,7 @@ impl Recorder {
     }
 
     fn is_on(&self) -> bool {
-        self.keep > 0 || self.following.load(Ordering::Relaxed) > 0
+        self.keep > 0 || self.followers.are_there()
     }
 
     /// The record of that id, while it's kept.
@@ -119,13 +106,13 @@ impl Recorder {
     }
 
     /// Gets each record from now on, with room for so many that wait.
-    pub fn follow(&self, room: usize) -> Following {
-        let (records, receiver) = mpsc::channel(room);
-        let lost = Arc::<AtomicU64>::default();
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.push(Follower { records, lost: Arc::clone(&lost) });
-        self.following.store(followers.len(), Ordering::Relaxed);
-        Following { records: receiver, lost }
+    pub(super) fn follow_for(&self, judge: Judge, room: usize) -> Following {
+        self.followers.add(judge, room)
+    }
+
+    /// Who is to decide by the records of a generation.
+    pub(super) fn judges(&self, generation: u64) -> Vec<Arc<Judge>> {
+        self.followers.judges(generation)
     }
 
     /// What was answered about tokens in the decision of that record, for a decision that follows from it.
@@ -136,18 +123,7 @@ impl Recorder {
 
     pub(super) fn keep(&self, record: Record) {
         let record = Arc::new(record);
-        if self.following.load(Ordering::Relaxed) > 0 {
-            let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-            followers.retain(|follower| match follower.records.try_send(Arc::clone(&record)) {
-                Ok(()) => true,
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    follower.lost.fetch_add(1, Ordering::Relaxed);
-                    true
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => false,
-            });
-            self.following.store(followers.len(), Ordering::Relaxed);
-        }
+        self.followers.tell(&record);
         self.rings().keep(record);
     }
 
@@ -216,6 +192,11 @@ impl Recorder {
         if is_token_shaped(token) { format!("redacted.{digest}.redacted") } else { format!("redacted-{digest}") }
     }
 
+    /// Whether it's among these what a key set says of a token.
+    pub(super) fn knows(&self, tokens: &[Token], token: &str, verification: &Verification) -> bool {
+        is_known(tokens, &self.redact_token(token), verification.key_set.name())
+    }
+
     /// What the host answered in a call, for running it again.
     pub(super) fn evidence(&self, verifications: &[Verification], call: &CallState) -> Vec<Token> {
         let mut tokens: Vec<Token> = Vec::new();
@@ -226,7 +207,7 @@ impl Recorder {
             let Some(verification) = verifications.get(look.verification) else { continue };
             let token = self.redact_token(look.token.reveal());
             let key_set = verification.key_set.name();
-            if tokens.iter().any(|known| known.token == token && known.key_set == key_set) {
+            if is_known(&tokens, &token, key_set) {
                 continue;
             }
             let refused = |refused| TokenAnswer::Refused(refused);
@@ -259,15 +240,6 @@ impl Recorder {
             });
         }
         serde_json::Value::Object(claims)
-    }
-}
-
-// === impl Following ===
-
-impl Following {
-    /// How many came while there was no room.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -308,6 +280,10 @@ impl Trail {
     pub fn took_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+fn is_known(tokens: &[Token], token: &str, key_set: &str) -> bool {
+    tokens.iter().any(|known| known.token == token && known.key_set == key_set)
 }
 
 /// A fault as a record holds it.

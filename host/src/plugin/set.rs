@@ -25,6 +25,7 @@ use crate::{
 
 mod authenticate;
 mod filter;
+mod judged;
 mod recording;
 mod replay;
 mod route;

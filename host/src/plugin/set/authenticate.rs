@@ -24,7 +24,7 @@ use crate::{
 /// Tokens of one request that the server is asked about at most.
 const MOST_INTROSPECTIONS: usize = 4;
 
-type Introspections = Vec<(String, Answer<Introspection>)>;
+pub(super) type Introspections = Vec<(String, Answer<Introspection>)>;
 
 impl PluginSet {
     /// Who a subject comes from. Without an endpoint (there is no such session) the plugins see no session attributes.
@@ -43,7 +43,9 @@ impl PluginSet {
         let decided = self.authenticate_in_turn(worker, subject, endpoint, &mut trail, &mut tokens).await;
         let Some(id) = trail.id() else { return decided };
         let session = endpoint.map(|endpoint| &endpoint.attributes);
-        let inputs = self.recorded_inputs(Kind::Authenticator, now, Some(subject), session, tokens);
+        let judges = self.judges();
+        let mut inputs = self.recorded_inputs(Kind::Authenticator, now, Some(subject), session, &judges);
+        inputs.tokens = self.tokens_for(&judges, subject, now, tokens).await;
         let outcome =
             decided.as_ref().map_or_else(failed, |step| outcome(step.plugin.as_deref(), &step.decision, Some(step.holds_until)));
         self.keep(id, &trail, inputs, outcome);
@@ -150,7 +152,7 @@ impl PluginSet {
 
     /// Asks the server about the tokens of a request, when one of the plugin's key sets works that way. A token that a key
     /// of ours accepts isn't asked about, and one that is over by its own word isn't either.
-    async fn introspect(&self, plugin: &Plugin, gathered: &Gathered<'_>, now: Timestamp) -> Introspections {
+    pub(super) async fn introspect(&self, plugin: &Plugin, gathered: &Gathered<'_>, now: Timestamp) -> Introspections {
         let verifications = plugin.verifications();
         let Some(holds) = verifications.iter().find_map(|verification| verification.key_set.introspection()) else {
             return Vec::new();

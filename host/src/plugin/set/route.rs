@@ -40,8 +40,17 @@ impl PluginSet {
         let mut trail = Trail::new();
         let routed = self.route_in_turn(worker, subject, endpoint, &authenticated.decision, &mut trail).await;
         let Some(id) = trail.id() else { return routed };
+        let judges = self.judges();
+        let mut inputs = self.recorded_inputs(Kind::RoutingPolicy, now, Some(subject), Some(&endpoint.attributes), &judges);
         let tokens = self.context.recorder.tokens(authenticated.record);
-        let mut inputs = self.recorded_inputs(Kind::RoutingPolicy, now, Some(subject), Some(&endpoint.attributes), tokens);
+        inputs.tokens = self.tokens_for(&judges, subject, now, tokens).await;
+        if trail.may_read.is_none() && judges.iter().any(|judge| judge.may_read_session) {
+            let token = match &*authenticated.decision {
+                Authentication::Allow(allowance) => allowance.token.as_ref(),
+                _ => None,
+            };
+            trail.may_read = Some(recorded(&self.may_read(endpoint, token).await));
+        }
         inputs.identity = Some(match &*authenticated.decision {
             Authentication::Allow(allowance) => Identity::Principal(Arc::clone(&allowance.principal)),
             _ => Identity::Anonymous,
@@ -125,11 +134,7 @@ impl PluginSet {
         let record = trail.misses(&self.context.recorder);
         let may_read = if declaration.may_read_session { Some(self.may_read(endpoint, token).await) } else { None };
         if let Some(answer) = &may_read {
-            trail.may_read = Some(match &answer.value {
-                Ok(true) => MayRead::Yes,
-                Ok(false) => MayRead::No,
-                Err(why) => MayRead::Unavailable(why.clone()),
-            });
+            trail.may_read = Some(recorded(answer));
         }
         let request = routing::Request {
             subject: convert::subject(&gathered),
@@ -178,6 +183,14 @@ pub(super) fn outcome(by: Option<&PluginName>, decision: &Routing, holds_until: 
         Routing::Redirect { reason, .. } | Routing::Reject { reason, .. } | Routing::Unauthenticated(reason) => reason,
     };
     recording::decided(by, decision.into(), reason, holds_until)
+}
+
+fn recorded(answer: &Answer<bool>) -> MayRead {
+    match &answer.value {
+        Ok(true) => MayRead::Yes,
+        Ok(false) => MayRead::No,
+        Err(why) => MayRead::Unavailable(why.clone()),
+    }
 }
 
 fn word(decision: Option<&Routing>) -> Word {
