@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     path::{Path, PathBuf},
     pin::pin,
-    sync::{Arc, LazyLock, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, LazyLock, atomic::Ordering},
     task::Poll,
 };
 
@@ -31,17 +31,15 @@ const NOW: Timestamp = Timestamp(1_750_000_000_123);
 /// Enough for whatever isn't an endless loop, on a slow machine.
 const BUDGET_MS: u64 = 500;
 
-/// A build with other features takes the last one's place.
-static BUILDING: Mutex<()> = Mutex::new(());
 static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| component(&[]));
 
 fn component(features: &[&str]) -> Vec<u8> {
-    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout.join("target"), PathBuf::from);
     let guest = Guest {
         manifest: &checkout.join("tests/fixtures/wasi/Cargo.toml"),
-        target_dir: &target.join("wasm"),
+        // In a place of its own for each set of features: the file's name is the same.
+        target_dir: &features.iter().fold(target.join("wasm"), |place, feature| place.join(feature)),
         features,
         lock_file: LockFile::Keep,
     };
