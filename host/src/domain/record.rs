@@ -10,7 +10,7 @@ use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    bytes::{Bytes, Field, Fields},
+    bytes::{Bytes, Field, Fields, json_bytes},
     decision::{Challenge, Decision, Edit},
 };
 use super::{Attributes, Identity, Timestamp, decision::Kind};

@@ -2,6 +2,7 @@
 //! repeats. Nothing that was declared a credential gets into a record; a keyed digest stands in its place, equal for equal ones
 //! until the gateway restarts.
 
+mod evidence;
 mod follow;
 mod ring;
 
@@ -16,8 +17,11 @@ use std::{
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-pub use self::follow::{Following, Judge};
-use self::{follow::Followers, ring::Rings};
+pub use self::{
+    evidence::{Evidence, Said},
+    follow::{Following, Judge},
+};
+use self::{evidence::is_known, follow::Followers, ring::Rings};
 use super::{
     Kind, PluginName,
     fault::Fault,
@@ -113,12 +117,6 @@ impl Recorder {
     /// Who is to decide by the records of a generation.
     pub(super) fn judges(&self, generation: u64) -> Vec<Arc<Judge>> {
         self.followers.judges(generation)
-    }
-
-    /// What was answered about tokens in the decision of that record, for a decision that follows from it.
-    pub(super) fn tokens(&self, id: Option<RecordId>) -> Vec<Token> {
-        let rings = self.rings();
-        id.and_then(|id| rings.find(id)).map(|record| record.inputs.tokens.clone()).unwrap_or_default()
     }
 
     pub(super) fn keep(&self, record: Record) {
@@ -280,10 +278,6 @@ impl Trail {
     pub fn took_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
-}
-
-fn is_known(tokens: &[Token], token: &str, key_set: &str) -> bool {
-    tokens.iter().any(|known| known.token == token && known.key_set == key_set)
 }
 
 /// A fault as a record holds it.

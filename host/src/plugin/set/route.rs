@@ -42,8 +42,7 @@ impl PluginSet {
         let Some(id) = trail.id() else { return routed };
         let judges = self.judges();
         let mut inputs = self.recorded_inputs(Kind::RoutingPolicy, now, Some(subject), Some(&endpoint.attributes), &judges);
-        let tokens = self.context.recorder.tokens(authenticated.record);
-        inputs.tokens = self.tokens_for(&judges, subject, now, tokens).await;
+        inputs.tokens = self.tokens_for(&judges, subject, now, authenticated.evidence.tokens()).await;
         if trail.may_read.is_none() && judges.iter().any(|judge| judge.may_read_session) {
             let token = match &*authenticated.decision {
                 Authentication::Allow(allowance) => allowance.token.as_ref(),

@@ -153,3 +153,18 @@ async fn a_fault_is_recorded_with_its_inputs() {
     assert!(matches!(&record.outcome, Outcome::Failed(failed) if failed.fault == "unavailable"), "{:?}", record.outcome);
     assert_eq!(word(replay(&bench, &bench.set, &record)), "fails (unavailable)");
 }
+
+#[tokio::test]
+async fn a_policys_record_has_the_tokens_whatever_became_of_the_authenticators() {
+    let (bench, token) = bench_with_records().await;
+    let record = last(&bench.set, Kind::Authenticator).id;
+    for number in 0..bench.loader.limits.records.keep {
+        let token = self::token(&format!("p{number}"), Duration::from_secs(60));
+        bench.enter(&with("cookie", &format!("wicketgate_session={token}")), &endpoint("u1")).await.unwrap();
+    }
+    assert!(bench.set.recorder().find(record).is_none(), "others pushed it out");
+    let headers = with("cookie", &format!("wicketgate_session={token}"));
+    let (authenticated, _) = bench.enter(&headers, &endpoint("u2")).await.unwrap();
+    assert!(authenticated.cached);
+    assert_eq!(last(&bench.set, Kind::RoutingPolicy).inputs.tokens.len(), 1);
+}
