@@ -4,6 +4,7 @@
 
 mod bytes;
 mod decision;
+mod stand_in;
 
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     bytes::{Bytes, Field, Fields, json_bytes},
     decision::{Challenge, Decision, Edit},
+    stand_in::StandIn,
 };
 use super::{Attributes, Identity, Timestamp, decision::Kind};
 

@@ -53,7 +53,7 @@ impl PluginSet {
         inputs.tokens = self.tokens_for(&judges, subject, now, tokens).await;
         let outcome =
             decided.as_ref().map_or_else(failed, |step| outcome(step.plugin.as_deref(), &step.decision, Some(step.holds_until)));
-        self.keep(id, &trail, inputs, outcome);
+        self.keep(id, &trail, Some(subject), inputs, outcome);
         decided.map_err(|fault| Fault { record: Some(id), ..fault })
     }
 
@@ -142,8 +142,11 @@ impl PluginSet {
             let call = std::mem::replace(call, CallState::at(now));
             *seen.borrow_mut() = self.context.recorder.evidence(&plugin.verifications(), &call);
             let authorization_is_ours = is_ours(plugin, &gathered, &call);
-            let (decision, end) = parse(answer?, call.looks, now, &self.context.hosts)
-                .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))?;
+            let parsed = answer.and_then(|answer| {
+                parse(answer, call.looks, now, &self.context.hosts)
+                    .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+            });
+            let (decision, end) = parsed.map_err(|fault| self.scrubbed(fault, &gathered))?;
             Ok((decision, end, authorization_is_ours))
         });
         let decided = decided.await;

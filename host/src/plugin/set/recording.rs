@@ -6,7 +6,7 @@ use crate::{
         Attributes,
         record::{Decided, Decision as Recorded, Known, Outcome, Record},
     },
-    plugin::record::Judge,
+    plugin::{inputs::Gathered, record::Judge},
 };
 
 impl PluginSet {
@@ -41,8 +41,24 @@ impl PluginSet {
         }
     }
 
-    pub(super) fn keep(&self, id: RecordId, trail: &Trail, inputs: record::Inputs, outcome: Outcome) {
-        self.context.recorder.keep(Record {
+    /// A fault as it's logged and shown: plugins may put what they were given into their words.
+    pub(super) fn scrubbed(&self, fault: Fault, gathered: &Gathered<'_>) -> Fault {
+        let message = self.context.recorder.secrets(gathered, &self.recorded.credentials).scrub(&fault.message);
+        Fault { message, ..fault }
+    }
+
+    pub(super) fn keep(
+        &self,
+        id: RecordId,
+        trail: &Trail,
+        subject: Option<&Subject<'_>>,
+        inputs: record::Inputs,
+        mut outcome: Outcome,
+    ) {
+        let recorder = &self.context.recorder;
+        let gathered = subject.map(|subject| self.recorded.gather(subject)).unwrap_or_default();
+        recorder.redact(&mut outcome, &recorder.secrets(&gathered, &self.recorded.credentials));
+        recorder.keep(Record {
             id,
             generation: self.generation.0,
             set: self.digest.clone(),

@@ -58,7 +58,7 @@ impl PluginSet {
         let outcome = routed
             .as_ref()
             .map_or_else(failed, |routed| outcome(routed.plugin.as_deref(), &routed.decision, Some(routed.holds_until)));
-        self.keep(id, &trail, inputs, outcome);
+        self.keep(id, &trail, Some(subject), inputs, outcome);
         routed.map_err(|fault| Fault { record: Some(id), ..fault })
     }
 
@@ -147,8 +147,11 @@ impl PluginSet {
             &request,
             || CallState::at(now),
             |answer, _| {
-                convert::routing(answer?, now, &self.context.hosts)
-                    .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+                let parsed = answer.and_then(|answer| {
+                    convert::routing(answer, now, &self.context.hosts)
+                        .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+                });
+                parsed.map_err(|fault| self.scrubbed(fault, &gathered))
             },
         );
         let (decision, lifetime) = decided.await?;
