@@ -187,6 +187,18 @@ pub struct Failed {
     pub message: String,
 }
 
+// === impl Record ===
+
+/// Of a record beside its texts: vectors, maps, lengths.
+const RECORD_BYTES: usize = 1024;
+
+impl Record {
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        json_bytes(self) + RECORD_BYTES
+    }
+}
+
 // === impl RecordId ===
 
 impl fmt::Display for RecordId {

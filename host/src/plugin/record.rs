@@ -15,15 +15,15 @@ use std::{
     time::Instant,
 };
 
-pub use self::{
-    evidence::{Evidence, Said},
-    follow::{Following, Judge},
-};
 use self::{
     evidence::is_known,
     follow::Followers,
     redaction::{Redaction, Secrets, has_scheme},
-    ring::Rings,
+    ring::{Rings, Weighed},
+};
+pub use self::{
+    evidence::{Evidence, Said},
+    follow::{Following, Judge},
 };
 use super::{
     Kind, PluginName,
@@ -76,7 +76,9 @@ impl Recorder {
         inputs.credentials.cookies.clone_from(&inputs.cookies);
         inputs.credentials.query.clone_from(&inputs.query);
         if inputs.headers.contains(&http::header::COOKIE) {
-            return Err("plugins.records.inputs: found \"header cookie\", expected cookies by their names (`cookie <name>`)".to_owned());
+            return Err(
+                "plugins.records.inputs: found \"header cookie\", expected cookies by their names (`cookie <name>`)".to_owned()
+            );
         }
         let redaction = Redaction::new()?;
         let [one, two, three] = redaction.whose();
@@ -86,7 +88,7 @@ impl Recorder {
             redaction,
             start: u64::from_be_bytes([one, two, three, 0, 0, 0, 0, 0]),
             next: AtomicU64::new(1),
-            rings: Mutex::new(Rings::new(config.keep)),
+            rings: Mutex::new(Rings::new(config.keep, config.bytes)),
             followers: Followers::default(),
         })
     }
@@ -120,7 +122,8 @@ impl Recorder {
     }
 
     pub(super) fn keep(&self, record: Record) {
-        let record = Arc::new(record);
+        let bytes = record.bytes();
+        let record = Weighed { record: Arc::new(record), bytes };
         self.followers.tell(&record);
         self.rings().keep(record);
     }

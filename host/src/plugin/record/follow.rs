@@ -8,10 +8,14 @@ use std::sync::{
 
 use tokio::sync::mpsc;
 
+use super::ring::Weighed;
 use crate::{
     domain::record::Record,
     plugin::{inputs::Inputs, loaded::Plugin},
 };
+
+/// Records that wait for one who follows: so many bytes at most.
+const MOST_WAITING_BYTES: usize = 8 << 20;
 
 /// All who follow.
 #[derive(Default)]
@@ -22,15 +26,27 @@ pub struct Followers {
 
 /// Somebody who gets each new record until he lets go.
 struct Follower {
-    records: mpsc::Sender<Arc<Record>>,
+    records: mpsc::Sender<Waiting>,
+    bytes: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
     judge: Arc<Judge>,
 }
 
 /// New records as they are made. What isn't taken in time is lost, and counted.
 pub struct Following {
-    records: mpsc::Receiver<Arc<Record>>,
+    records: mpsc::Receiver<Waiting>,
     lost: Arc<AtomicU64>,
+}
+
+/// A record that waits, with its share of the bytes that may.
+struct Waiting {
+    record: Arc<Record>,
+    share: Share,
+}
+
+struct Share {
+    bytes: usize,
+    of: Arc<AtomicUsize>,
 }
 
 /// A set that is to decide by the records of another: what it decides from beside what is recorded anyway.
@@ -53,7 +69,7 @@ impl Followers {
         let (records, receiver) = mpsc::channel(room);
         let lost = Arc::<AtomicU64>::default();
         let mut list = self.list();
-        list.push(Follower { records, lost: Arc::clone(&lost), judge: Arc::new(judge) });
+        list.push(Follower { records, bytes: Arc::default(), lost: Arc::clone(&lost), judge: Arc::new(judge) });
         self.count.store(list.len(), Ordering::Relaxed);
         Following { records: receiver, lost }
     }
@@ -68,19 +84,12 @@ impl Followers {
         judges.filter(|judge| judge.generation == generation).cloned().collect()
     }
 
-    pub fn tell(&self, record: &Arc<Record>) {
+    pub fn tell(&self, record: &Weighed) {
         if !self.are_there() {
             return;
         }
         let mut list = self.list();
-        list.retain(|follower| match follower.records.try_send(Arc::clone(record)) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                follower.lost.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
-        });
+        list.retain(|follower| follower.tell(record));
         self.count.store(list.len(), Ordering::Relaxed);
     }
 
@@ -89,17 +98,54 @@ impl Followers {
     }
 }
 
+// === impl Follower ===
+
+impl Follower {
+    /// Whether he still follows.
+    fn tell(&self, new: &Weighed) -> bool {
+        let (room, bytes) = (self.records.capacity(), self.bytes.load(Ordering::Relaxed) + new.bytes);
+        if self.records.is_closed() {
+            return false;
+        }
+        if room == 0 || bytes > MOST_WAITING_BYTES {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        self.bytes.fetch_add(new.bytes, Ordering::Relaxed);
+        let share = Share { bytes: new.bytes, of: Arc::clone(&self.bytes) };
+        // Nobody else sends, and there is room.
+        self.records.try_send(Waiting { record: Arc::clone(&new.record), share }).is_ok()
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn take(self) -> Arc<Record> {
+        drop(self.share);
+        self.record
+    }
+}
+
+// === impl Share ===
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 // === impl Following ===
 
 impl Following {
     /// The next record; None when there will be none.
     pub async fn next(&mut self) -> Option<Arc<Record>> {
-        self.records.recv().await
+        self.records.recv().await.map(Waiting::take)
     }
 
     /// The next one that is there already.
     pub fn try_next(&mut self) -> Option<Arc<Record>> {
-        self.records.try_recv().ok()
+        self.records.try_recv().ok().map(Waiting::take)
     }
 
     /// Whether there will be no more.
@@ -110,5 +156,55 @@ impl Following {
     /// How many came while there was no room.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(person: Option<&str>, bytes: usize) -> Weighed {
+        let tokens = person.map(|person| json!({"token": "t", "key_set": "k", "claims": {"sub": person}}));
+        let record = json!({
+            "id": "0000000000000001", "generation": 1, "set": "", "asked": [], "took_us": 0,
+            "inputs": {"kind": "authenticator", "now_ms": 1, "tokens": Vec::from_iter(tokens)},
+            "outcome": {"failed": {"by": "p", "fault": "error", "message": ""}},
+        });
+        Weighed { record: Arc::new(serde_json::from_value(record).unwrap()), bytes }
+    }
+
+    fn follow(followers: &Followers, room: usize) -> Following {
+        let judge = Judge { generation: 1, inputs: Inputs::NOTHING, authenticators: Vec::new(), may_read_session: false };
+        followers.add(judge, room)
+    }
+
+    fn taken(following: &mut Following) -> usize {
+        std::iter::from_fn(|| following.try_next()).count()
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let followers = Followers::default();
+        let mut following = follow(&followers, 1000);
+        let large = MOST_WAITING_BYTES / 8;
+        for _ in 0..2 {
+            (0..10).for_each(|_| followers.tell(&record(None, large)));
+            (0..10).for_each(|_| followers.tell(&record(Some("ada"), large)));
+            assert_eq!(taken(&mut following), 8, "what was taken makes room");
+        }
+        assert_eq!(following.lost(), 24);
+    }
+
+    #[test]
+    fn who_lets_go_is_told_nothing_more() {
+        let followers = Followers::default();
+        let following = follow(&followers, 1);
+        assert_eq!((followers.judges(1).len(), followers.judges(2).len()), (1, 0));
+        drop(following);
+        assert!(followers.judges(1).is_empty());
+        followers.tell(&record(None, 1));
+        assert!(!followers.are_there());
     }
 }
