@@ -197,6 +197,16 @@ impl Record {
     pub fn bytes(&self) -> usize {
         json_bytes(self) + RECORD_BYTES
     }
+
+    /// Whether it's about somebody whom a key set, a plugin or the server knows, so that strangers can't make such ones at will.
+    pub fn is_about_somebody(&self) -> bool {
+        let Inputs { kind, identity, tokens, .. } = &self.inputs;
+        let is_allowed = matches!(&self.outcome, Outcome::Decided(Decided { decision: Decision::Allow { .. }, .. }));
+        *kind == Kind::DiscoveryFilter
+            || is_allowed
+            || matches!(identity, Some(Identity::Principal(_)))
+            || tokens.iter().any(|token| matches!(token.answer, TokenAnswer::Claims(_)))
+    }
 }
 
 // === impl RecordId ===

@@ -101,13 +101,18 @@ impl Followers {
 // === impl Follower ===
 
 impl Follower {
-    /// Whether he still follows.
+    /// Whether he still follows. Strangers' records get half of the room at most: a flood of them must not hide what becomes of people.
     fn tell(&self, new: &Weighed) -> bool {
         let (room, bytes) = (self.records.capacity(), self.bytes.load(Ordering::Relaxed) + new.bytes);
+        let (least_room, most_bytes) = if new.record.is_about_somebody() {
+            (1, MOST_WAITING_BYTES)
+        } else {
+            (self.records.max_capacity() / 2 + 1, MOST_WAITING_BYTES / 2)
+        };
         if self.records.is_closed() {
             return false;
         }
-        if room == 0 || bytes > MOST_WAITING_BYTES {
+        if room < least_room || bytes > most_bytes {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return true;
         }
@@ -182,6 +187,17 @@ mod tests {
 
     fn taken(following: &mut Following) -> usize {
         std::iter::from_fn(|| following.try_next()).count()
+    }
+
+    #[test]
+    fn a_flood_of_strangers_leaves_room_for_people() {
+        let followers = Followers::default();
+        let mut following = follow(&followers, 8);
+        (0..100).for_each(|_| followers.tell(&record(None, 1)));
+        (0..5).for_each(|_| followers.tell(&record(Some("ada"), 1)));
+        let taken: Vec<_> = std::iter::from_fn(|| following.try_next()).collect();
+        assert_eq!(taken.iter().filter(|record| record.is_about_somebody()).count(), 4);
+        assert_eq!((taken.len(), following.lost()), (8, 97));
     }
 
     #[test]
