@@ -25,9 +25,8 @@ impl PluginSet {
             inputs
         });
         let recorded = wider.as_ref().unwrap_or(&self.recorded);
-        let (http, tcp) = subject.map_or((None, None), |subject| {
-            self.context.recorder.subject(&recorded.gather(subject), &recorded.credentials)
-        });
+        let (http, tcp) =
+            subject.map_or((None, None), |subject| self.context.recorder.subject(&recorded.gather(subject), &recorded.credentials));
         record::Inputs {
             kind,
             now_ms: now,

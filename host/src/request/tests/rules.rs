@@ -382,7 +382,8 @@ fn a_request_that_goes_round_is_ended() {
 #[test]
 fn with_a_base_domain_sessions_have_hosts_of_their_own() {
     run(async {
-        let mut setup = Setup::new(mirror_with("Set-Cookie: a=1; Path=/\r\nService-Worker-Allowed: /\r\nX-Wicketgate-Decision: 1\r\n").await);
+        let mut setup =
+            Setup::new(mirror_with("Set-Cookie: a=1; Path=/\r\nService-Worker-Allowed: /\r\nX-Wicketgate-Decision: 1\r\n").await);
         setup.config.base_domain = Some("apps.test".to_owned().try_into().unwrap());
         setup.config.public_url = Some("http://gate.apps.test:8080".to_owned().try_into().unwrap());
         let running = setup.start();
