@@ -207,7 +207,7 @@ impl Lifecycle {
             }
             _ => None,
         };
-        let following = candidate.set.recorder().follow(ROOM);
+        let following = candidate.set.follow_for(good.as_ref().map_or(&candidate.set, |good| &good.set), ROOM);
         let set = Arc::clone(&candidate.set);
         self.activate(candidate, false).await?;
         match good {
@@ -232,7 +232,7 @@ impl Lifecycle {
     async fn take_over(&mut self, candidate: Active, activation: &Activation, comparison: Comparison) -> Result<(), RefusedSet> {
         // A set that is still on probation isn't one to return to.
         let good = self.probation.as_ref().map(|probation| probation.good.clone()).or_else(|| self.active.clone());
-        let following = candidate.set.recorder().follow(ROOM);
+        let following = candidate.set.follow_for(good.as_ref().map_or(&candidate.set, |good| &good.set), ROOM);
         let set = Arc::clone(&candidate.set);
         self.activate(candidate, false).await?;
         let watched = good.filter(|good| activation.watches() && good.files.digest != set.digest);

@@ -36,7 +36,7 @@ pub async fn follow(
     activation: Activation,
     status: AdmissionStatus,
 ) -> Verdict {
-    let mut following = active.recorder().follow(ROOM);
+    let mut following = active.follow_for(&new, ROOM);
     let mut replayer = Replayer::new(&engine, new, active);
     let mut comparison = Comparison::default();
     let mut ends = Instant::now() + activation.shadow();
@@ -72,15 +72,15 @@ pub async fn follow(
 /// The decisions that are there, or the first that comes.
 pub async fn batch(following: &mut Following, until: Instant) -> Vec<Arc<Record>> {
     let mut records = Vec::new();
-    let Ok(Some(first)) = timeout_at(until, following.records.recv()).await else {
-        if following.records.is_closed() {
+    let Ok(Some(first)) = timeout_at(until, following.next()).await else {
+        if following.is_over() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         return records;
     };
     records.push(first);
     while records.len() < BATCH
-        && let Ok(next) = following.records.try_recv()
+        && let Some(next) = following.try_next()
     {
         records.push(next);
     }

@@ -49,6 +49,8 @@ pub struct Plugins {
 pub struct Records {
     /// So many of each kind of plugin; of these at most half are denials, so that strangers can't push out people. Zero: none.
     pub keep: usize,
+    /// Of all records that are kept, about, a third for each kind: the oldest go first.
+    pub bytes: usize,
     /// What is recorded of a request beside what its plugins declare, so that another plugin may declare it.
     pub inputs: Vec<String>,
     /// People with one of these roles get their decisions' ids in a response header.
@@ -96,6 +98,7 @@ impl Default for Records {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Self {
             keep: 1000,
+            bytes: 32 << 20,
             inputs: words(&["method", "authority", "path", "upgrade", "tls-name", "client-address", "listener-port"]),
             show_to_roles: words(&["system", "root", "admin", "superuser"]),
         }

@@ -4,14 +4,16 @@
 
 mod bytes;
 mod decision;
+mod stand_in;
 
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    bytes::{Bytes, Field, Fields},
+    bytes::{Bytes, Field, Fields, json_bytes},
     decision::{Challenge, Decision, Edit},
+    stand_in::StandIn,
 };
 use super::{Attributes, Identity, Timestamp, decision::Kind};
 
@@ -183,6 +185,28 @@ pub struct Failed {
     /// `error`, `trap`, `deadline`, …: the codes of `/plugins`.
     pub fault: String,
     pub message: String,
+}
+
+// === impl Record ===
+
+/// Of a record beside its texts: vectors, maps, lengths.
+const RECORD_BYTES: usize = 1024;
+
+impl Record {
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        json_bytes(self) + RECORD_BYTES
+    }
+
+    /// Whether it's about somebody whom a key set, a plugin or the server knows, so that strangers can't make such ones at will.
+    pub fn is_about_somebody(&self) -> bool {
+        let Inputs { kind, identity, tokens, .. } = &self.inputs;
+        let is_allowed = matches!(&self.outcome, Outcome::Decided(Decided { decision: Decision::Allow { .. }, .. }));
+        *kind == Kind::DiscoveryFilter
+            || is_allowed
+            || matches!(identity, Some(Identity::Principal(_)))
+            || tokens.iter().any(|token| matches!(token.answer, TokenAnswer::Claims(_)))
+    }
 }
 
 // === impl RecordId ===

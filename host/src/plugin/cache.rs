@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use quick_cache::{Weighter, unsync};
 
+use super::record::Said;
 use crate::{
     config,
     domain::{
         Timestamp,
         decision::{Authentication, Routing},
-        record::RecordId,
+        record::{RecordId, json_bytes},
     },
 };
 
@@ -35,6 +36,7 @@ pub enum Decision {
         decision: Arc<Authentication>,
         /// The `Authorization` header holds a token of ours.
         authorization_is_ours: bool,
+        said: Said,
     },
     /// None is an abstention.
     Routing(Option<Arc<Routing>>),
@@ -49,8 +51,12 @@ const ENTRY_BYTES: u64 = 512;
 const USUAL_KEY_BYTES: u64 = 1024;
 
 impl Weighter<Box<[u8]>, Entry> for ByBytes {
-    fn weight(&self, key: &Box<[u8]>, _: &Entry) -> u64 {
-        key.len() as u64 + ENTRY_BYTES
+    fn weight(&self, key: &Box<[u8]>, entry: &Entry) -> u64 {
+        let said = match &entry.decision {
+            Decision::Authentication { said: Some(said), .. } => said.iter().map(|token| json_bytes(token) as u64).sum(),
+            _ => 0,
+        };
+        key.len() as u64 + ENTRY_BYTES + said
     }
 }
 

@@ -135,10 +135,7 @@ impl HostState {
         if let Some(recorded) = &mut self.call.recorded {
             return recorded.verify(verification, token, self.call.now);
         }
-        match verification.key_set.introspection() {
-            None => verification.key_set.verify(token, &verification.requirements, self.call.now),
-            Some(_) => self.call.introspected(token, &verification.requirements),
-        }
+        self.call.verify(verification, token)
     }
 }
 
@@ -147,6 +144,14 @@ impl HostState {
 impl CallState {
     pub fn at(now: Timestamp) -> Self {
         Self { now, introspections: Vec::new(), looks: Vec::new(), log_lines: 0, recorded: None, budget: Budget::new(0) }
+    }
+
+    /// What a key set says of a token: by its keys, or by the server's answers that are here.
+    pub fn verify(&self, verification: &Verification, token: &str) -> Result<Verified, Refusal> {
+        match verification.key_set.introspection() {
+            None => verification.key_set.verify(token, &verification.requirements, self.now),
+            Some(_) => self.introspected(token, &verification.requirements),
+        }
     }
 
     fn introspected(&self, token: &str, requirements: &Requirements) -> Result<Verified, Refusal> {

@@ -81,6 +81,18 @@ impl NamePattern {
 // === impl CredentialInputs ===
 
 impl CredentialInputs {
+    pub fn has_cookie(&self, name: &str) -> bool {
+        self.cookies.iter().any(|pattern| pattern.matches(name))
+    }
+
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|known| known == name)
+    }
+
+    pub fn has_query(&self, name: &str) -> bool {
+        self.query.iter().any(|known| known == name)
+    }
+
     /// Adds another plugin's.
     pub fn extend(&mut self, other: &Self) {
         let missing = |known: &[NamePattern], pattern: &&NamePattern| !known.contains(pattern);
@@ -166,9 +178,9 @@ impl PathExtent {
 impl Gathered<'_> {
     /// The texts that may be tokens: credential cookies and query parameters, and what stands behind `Bearer`.
     pub fn tokens<'s>(&'s self, credentials: &'s CredentialInputs) -> impl Iterator<Item = &'s str> {
-        let cookies = self.cookies.iter().filter(|(name, _)| credentials.cookies.iter().any(|pattern| pattern.matches(name)));
-        let headers = self.headers.iter().filter(|(name, _)| credentials.headers.iter().any(|known| known == name));
-        let query = self.query.iter().filter(|(name, _)| credentials.query.iter().any(|known| known == name));
+        let cookies = self.cookies.iter().filter(|(name, _)| credentials.has_cookie(name));
+        let headers = self.headers.iter().filter(|(name, _)| credentials.has_header(name));
+        let query = self.query.iter().filter(|(name, _)| credentials.has_query(name));
         cookies
             .filter_map(|(_, value)| std::str::from_utf8(value).ok())
             .chain(headers.filter_map(|(_, value)| std::str::from_utf8(value).ok().map(bearer_or_whole)))

@@ -2,27 +2,35 @@
 //! repeats. Nothing that was declared a credential gets into a record; a keyed digest stands in its place, equal for equal ones
 //! until the gateway restarts.
 
+mod evidence;
+mod follow;
+mod redaction;
 mod ring;
 
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
-use aws_lc_rs::hmac;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tokio::sync::mpsc;
-
-use self::ring::Rings;
+use self::{
+    evidence::is_known,
+    follow::Followers,
+    redaction::{Redaction, Secrets, has_scheme},
+    ring::{Rings, Weighed},
+};
+pub use self::{
+    evidence::{Evidence, Said},
+    follow::{Following, Judge},
+};
 use super::{
     Kind, PluginName,
     fault::Fault,
     host_calls::{CallState, Verification},
     inputs::{CredentialInputs, Gathered, Inputs},
-    key_set::{Refusal, claims_of, is_token_shaped},
+    key_set::{Refusal, claims_of},
 };
 use crate::{
     config,
@@ -32,35 +40,17 @@ use crate::{
     },
 };
 
-/// Of a digest that stands for a credential, in bytes: nobody finds two credentials with the same one.
-const DIGEST_BYTES: usize = 16;
-/// A scheme before a credential (`Bearer`) isn't secret, and plugins look at it.
-const LONGEST_SCHEME: usize = 16;
-
 /// Keeps the last records of each kind, and hands new ones to whoever follows.
 pub struct Recorder {
     keep: usize,
     /// What is recorded beside what plugins declare.
     inputs: Inputs,
-    redaction: hmac::Key,
+    redaction: Redaction,
     /// The upper half of each id.
     start: u64,
     next: AtomicU64,
     rings: Mutex<Rings>,
-    followers: Mutex<Vec<Follower>>,
-    following: AtomicUsize,
-}
-
-/// Somebody who gets each new record until he lets go.
-struct Follower {
-    records: mpsc::Sender<Arc<Record>>,
-    lost: Arc<AtomicU64>,
-}
-
-/// New records as they are made. What isn't taken in time is lost, and counted.
-pub struct Following {
-    pub records: mpsc::Receiver<Arc<Record>>,
-    lost: Arc<AtomicU64>,
+    followers: Followers,
 }
 
 /// What a chain did so far.
@@ -85,18 +75,21 @@ impl Recorder {
         inputs.credentials.headers = inputs.headers.iter().filter(secret).cloned().collect();
         inputs.credentials.cookies.clone_from(&inputs.cookies);
         inputs.credentials.query.clone_from(&inputs.query);
-        let mut secret = [0; 32];
-        aws_lc_rs::rand::fill(&mut secret).map_err(|_| "there's no randomness".to_owned())?;
-        let start: [u8; 3] = [secret[0] ^ secret[3], secret[1] ^ secret[4], secret[2] ^ secret[5]];
+        if inputs.headers.contains(&http::header::COOKIE) {
+            return Err(
+                "plugins.records.inputs: found \"header cookie\", expected cookies by their names (`cookie <name>`)".to_owned()
+            );
+        }
+        let redaction = Redaction::new()?;
+        let [one, two, three] = redaction.whose();
         Ok(Self {
             keep: config.keep,
             inputs,
-            redaction: hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            start: u64::from_be_bytes([start[0], start[1], start[2], 0, 0, 0, 0, 0]),
+            redaction,
+            start: u64::from_be_bytes([one, two, three, 0, 0, 0, 0, 0]),
             next: AtomicU64::new(1),
-            rings: Mutex::new(Rings::new(config.keep)),
-            followers: Mutex::default(),
-            following: AtomicUsize::new(0),
+            rings: Mutex::new(Rings::new(config.keep, config.bytes)),
+            followers: Followers::default(),
         })
     }
 
@@ -105,7 +98,7 @@ impl Recorder {
     }
 
     fn is_on(&self) -> bool {
-        self.keep > 0 || self.following.load(Ordering::Relaxed) > 0
+        self.keep > 0 || self.followers.are_there()
     }
 
     /// The record of that id, while it's kept.
@@ -119,35 +112,19 @@ impl Recorder {
     }
 
     /// Gets each record from now on, with room for so many that wait.
-    pub fn follow(&self, room: usize) -> Following {
-        let (records, receiver) = mpsc::channel(room);
-        let lost = Arc::<AtomicU64>::default();
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.push(Follower { records, lost: Arc::clone(&lost) });
-        self.following.store(followers.len(), Ordering::Relaxed);
-        Following { records: receiver, lost }
+    pub(super) fn follow_for(&self, judge: Judge, room: usize) -> Following {
+        self.followers.add(judge, room)
     }
 
-    /// What was answered about tokens in the decision of that record, for a decision that follows from it.
-    pub(super) fn tokens(&self, id: Option<RecordId>) -> Vec<Token> {
-        let rings = self.rings();
-        id.and_then(|id| rings.find(id)).map(|record| record.inputs.tokens.clone()).unwrap_or_default()
+    /// Who is to decide by the records of a generation.
+    pub(super) fn judges(&self, generation: u64) -> Vec<Arc<Judge>> {
+        self.followers.judges(generation)
     }
 
     pub(super) fn keep(&self, record: Record) {
-        let record = Arc::new(record);
-        if self.following.load(Ordering::Relaxed) > 0 {
-            let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-            followers.retain(|follower| match follower.records.try_send(Arc::clone(&record)) {
-                Ok(()) => true,
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    follower.lost.fetch_add(1, Ordering::Relaxed);
-                    true
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => false,
-            });
-            self.following.store(followers.len(), Ordering::Relaxed);
-        }
+        let bytes = record.bytes();
+        let record = Weighed { record: Arc::new(record), bytes };
+        self.followers.tell(&record);
         self.rings().keep(record);
     }
 
@@ -164,16 +141,14 @@ impl Recorder {
         if gathered.is_tcp {
             return (None, Some(Tcp { tls_name, client_address, client_certificate, listener_port }));
         }
-        let field = |name: &str, value: &[u8], secret: bool| {
-            let value = if secret { self.redact(value) } else { value.to_vec() };
+        let field = |name: &str, value: &[u8], is_secret: bool, has_scheme: bool| {
+            let value = if is_secret { self.redaction.field(value, has_scheme) } else { value.to_vec() };
             Field(name.to_owned(), Bytes(value))
         };
-        let is_secret_cookie = |name: &str| credentials.cookies.iter().any(|pattern| pattern.matches(name));
-        let is_secret_header = |name: &str| credentials.headers.iter().any(|known| known == name);
-        let is_secret_query = |name: &str| credentials.query.iter().any(|known| known == name);
-        let cookies = gathered.cookies.iter().map(|(name, value)| field(name, value, is_secret_cookie(name)));
-        let headers = gathered.headers.iter().map(|(name, value)| field(name, value, is_secret_header(name)));
-        let query = gathered.query.iter().map(|(name, value)| field(name, value, is_secret_query(name)));
+        let cookies = gathered.cookies.iter().map(|(name, value)| field(name, value, credentials.has_cookie(name), false));
+        let headers =
+            gathered.headers.iter().map(|(name, value)| field(name, value, credentials.has_header(name), has_scheme(name)));
+        let query = gathered.query.iter().map(|(name, value)| field(name, value, credentials.has_query(name), false));
         let http = Http {
             method: owned(gathered.method),
             authority: owned(gathered.authority),
@@ -190,30 +165,24 @@ impl Recorder {
         (Some(http), None)
     }
 
-    /// What stands in place of a credential: text where it was text, and shaped like a token where it was.
-    fn redact(&self, value: &[u8]) -> Vec<u8> {
-        if value.is_empty() {
-            return Vec::new();
-        }
-        let Ok(text) = std::str::from_utf8(value) else {
-            return [b"\xff", self.stand_in("", value).as_bytes()].concat();
-        };
-        if let Some((scheme, rest)) = text.trim_ascii().split_once(' ')
-            && (1..=LONGEST_SCHEME).contains(&scheme.len())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
-        {
-            return format!("{scheme} {}", self.redact_token(rest.trim_ascii())).into_bytes();
-        }
-        self.redact_token(text).into_bytes()
+    /// The credentials among what was gathered, to be taken out of texts.
+    pub(super) fn secrets<'a>(&'a self, gathered: &'a Gathered<'_>, credentials: &CredentialInputs) -> Secrets<'a> {
+        self.redaction.secrets(gathered, credentials)
     }
 
-    fn redact_token(&self, token: &str) -> String {
-        if token.is_empty() { String::new() } else { self.stand_in(token, token.as_bytes()) }
+    /// Takes these credentials, and what else may be secret, out of an outcome.
+    pub(super) fn redact(&self, outcome: &mut Outcome, secrets: &Secrets<'_>) {
+        self.redaction.outcome(outcome, secrets);
     }
 
-    fn stand_in(&self, token: &str, value: &[u8]) -> String {
-        let digest = URL_SAFE_NO_PAD.encode(&hmac::sign(&self.redaction, value).as_ref()[..DIGEST_BYTES]);
-        if is_token_shaped(token) { format!("redacted.{digest}.redacted") } else { format!("redacted-{digest}") }
+    /// The same for an outcome of a record's inputs, in which credentials are replaced already.
+    pub(super) fn redact_again(&self, outcome: &mut Outcome) {
+        self.redaction.outcome(outcome, &self.redaction.no_secrets());
+    }
+
+    /// Whether it's among these what a key set says of a token.
+    pub(super) fn knows(&self, tokens: &[Token], token: &str, verification: &Verification) -> bool {
+        is_known(tokens, &self.redaction.token(token), verification.key_set.name())
     }
 
     /// What the host answered in a call, for running it again.
@@ -224,9 +193,9 @@ impl Recorder {
         }
         for look in &call.looks {
             let Some(verification) = verifications.get(look.verification) else { continue };
-            let token = self.redact_token(look.token.reveal());
+            let token = self.redaction.token(look.token.reveal());
             let key_set = verification.key_set.name();
-            if tokens.iter().any(|known| known.token == token && known.key_set == key_set) {
+            if is_known(&tokens, &token, key_set) {
                 continue;
             }
             let refused = |refused| TokenAnswer::Refused(refused);
@@ -259,15 +228,6 @@ impl Recorder {
             });
         }
         serde_json::Value::Object(claims)
-    }
-}
-
-// === impl Following ===
-
-impl Following {
-    /// How many came while there was no room.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -324,25 +284,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_for_a_credential_keeps_its_shape_and_nothing_else() {
-        let recorder = Recorder::new(&config::Records::default()).unwrap();
-        let redacted = |value: &[u8]| recorder.redact(value);
-        let text = |value: &str| String::from_utf8(redacted(value.as_bytes())).unwrap();
-        assert_eq!(text(""), "");
-        assert!(is_token_shaped(&text("aaa.bbb.ccc")));
-        let bearer = text("Bearer aaa.bbb.ccc");
-        assert_eq!(bearer.strip_prefix("Bearer "), Some(text("aaa.bbb.ccc").as_str()), "the same token is the same text");
-        assert!(text("secret").starts_with("redacted-") && text("secret") != text("Secret"));
-        assert!(!text("se cret").contains("cret") && !text("s3 cret").contains("s3"), "only a word before it is a scheme");
-        assert_eq!(redacted(b"\xffsecret")[0], 0xff, "what wasn't text still isn't");
-        let another = Recorder::new(&config::Records::default()).unwrap();
-        assert_ne!(another.redact(b"secret"), redacted(b"secret"));
-    }
-
-    #[test]
     fn an_input_that_is_none_is_said_with_its_key() {
         let config = config::Records { inputs: vec!["methods".into()], ..Default::default() };
         let error = Recorder::new(&config).err().unwrap();
         assert!(error.starts_with("plugins.records.inputs: found \"methods\", expected method, authority"), "{error}");
+    }
+
+    #[test]
+    fn all_cookies_at_once_are_no_input() {
+        let config = config::Records { inputs: vec!["method".into(), "header Cookie".into()], ..Default::default() };
+        let error = Recorder::new(&config).err().unwrap();
+        assert_eq!(error, "plugins.records.inputs: found \"header cookie\", expected cookies by their names (`cookie <name>`)");
     }
 }

@@ -10,7 +10,7 @@ use super::{
     fault::Fault,
     inputs::{CredentialInputs, Inputs},
     loaded::{OnFault, Plugin},
-    record::{Recorder, Trail, failed},
+    record::{Evidence, Recorder, Trail, failed},
     subject::Subject,
     worker::Worker,
 };
@@ -25,6 +25,7 @@ use crate::{
 
 mod authenticate;
 mod filter;
+mod judged;
 mod recording;
 mod replay;
 mod route;
@@ -69,6 +70,8 @@ pub struct Authenticated {
     pub holds_until: Timestamp,
     /// Where it can be looked up why.
     pub record: Option<RecordId>,
+    /// What key sets said of the tokens, for the records of what follows.
+    pub evidence: Evidence,
 }
 
 /// What the routing policies said.

@@ -156,8 +156,10 @@ impl Worker {
             }
             let asked = self.engine.wasi_threads.ask(blueprint, question.clone().into(), state, budget, instances);
             let (answer, mut state) = Box::pin(asked).await;
+            let was_answered = answer.is_ok();
             let read = read(answer.and_then(|answer| blueprint.expect::<Q>(answer)), &mut state);
-            if instances == Instances::Kept && read.as_ref().is_err_and(|fault| !fault.kind.spares_the_instance()) {
+            // After a fault of the call itself its thread did what is to be done.
+            if was_answered && instances == Instances::Kept && read.as_ref().is_err_and(|fault| !fault.kind.spares_the_instance()) {
                 // Which of them answered isn't known here any more.
                 self.engine.wasi_threads.replace(blueprint);
             }
@@ -211,8 +213,9 @@ impl Worker {
             let budget = Budget::new(plugin.spec.call_budget_ms);
             self.ask_once(plugin, question, state(), &read, budget, Instances::Fresh).await
         };
-        let (Ok(answer), fresh) = (&kept, again().await) else { return kept };
-        if fresh.as_ref().is_ok_and(|fresh| fresh == answer) || fresh.as_ref().ok() != again().await.as_ref().ok() {
+        // A call that fails says nothing of state: a key set may be out of reach, or the machine busy.
+        let (Ok(answer), Ok(first)) = (&kept, again().await) else { return kept };
+        if first == *answer || again().await.ok().as_ref() != Some(&first) {
             return kept;
         }
         plugin.isolate();
@@ -221,7 +224,7 @@ impl Worker {
             "the plugin answers the same inputs otherwise on a fresh instance: it keeps state between calls, and gets a fresh \
              instance for each from now on"
         );
-        fresh
+        Ok(first)
     }
 
     /// Looks a decision up under the key that `build` writes; on a miss the key comes back for `remember`.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{cookies, request_headers};
+use super::{consulted::DECISION, cookies, request_headers};
 use crate::{plugin::CredentialInputs, route::Route};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -54,6 +54,9 @@ pub fn prepare(headers: &mut HeaderMap, belonging: &Belonging<'_>) {
     if found.hop_by_hop {
         request_headers::remove_hop_by_hop(headers);
     }
+    if found.decision {
+        headers.remove(DECISION);
+    }
     let is_on_path = belonging.placing != Placing::Host;
     if found.origin_wide && is_on_path {
         for name in ORIGIN_WIDE {
@@ -85,6 +88,8 @@ pub fn prepare(headers: &mut HeaderMap, belonging: &Belonging<'_>) {
 struct Found {
     hop_by_hop: bool,
     origin_wide: bool,
+    /// What only the gateway says.
+    decision: bool,
     set_cookie: bool,
     location: bool,
     referrer_policy: bool,
@@ -104,6 +109,7 @@ impl Found {
             header::SET_COOKIE => self.set_cookie = true,
             header::LOCATION => self.location = true,
             header::REFERRER_POLICY => self.referrer_policy = true,
+            _ if *name == DECISION => self.decision = true,
             _ if *name == KEEP_ALIVE || *name == PROXY_CONNECTION => self.hop_by_hop = true,
             _ => self.origin_wide |= ORIGIN_WIDE.contains(name),
         }

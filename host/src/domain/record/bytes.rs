@@ -37,6 +37,27 @@ enum OneOrMore {
     More(Vec<Bytes>),
 }
 
+/// How long a value is as JSON: for limits, about what it takes in memory.
+pub fn json_bytes(value: &impl Serialize) -> usize {
+    struct Count(usize);
+
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    // Nothing here fails: keys are text, and counting has no end.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}
+
 // === impl Bytes ===
 
 impl Serialize for Bytes {

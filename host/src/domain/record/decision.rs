@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Bytes;
+use super::{
+    Bytes,
+    stand_in::{may_be_same, may_be_same_location},
+};
 use crate::domain::{
     Attributes, Principal, Timestamp, UpstreamPath,
     decision::{self, Authentication, HeaderEdit, Routing, Verdict},
@@ -91,12 +94,35 @@ impl Decision {
         matches!(self, Self::Allow { .. } | Self::Challenge(_) | Self::Deny | Self::Abstain { .. })
     }
 
-    /// Equal but for how long it holds.
+    /// Equal but for how long it holds, as far as that can be known.
     pub fn has_effect_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Allow { principal: one, .. }, Self::Allow { principal: other, .. }) => one == other,
+            (Self::Challenge(one), Self::Challenge(other))
+            | (Self::Abstain { challenge: Some(one) }, Self::Abstain { challenge: Some(other) }) => one.has_effect_of(other),
+            (Self::Redirect { location: one }, Self::Redirect { location: other }) => may_be_same_location(one, other),
+            (
+                Self::Forward { request_headers: one_in, response_headers: one_out, .. },
+                Self::Forward { request_headers: other_in, response_headers: other_out, .. },
+            ) => {
+                let are_alike = |one: &[Edit], other: &[Edit]| {
+                    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.has_effect_of(other))
+                };
+                are_alike(one_in, other_in) && are_alike(one_out, other_out) && self.has_aims_of(other)
+            }
             _ => self == other,
         }
+    }
+
+    /// Whether both forward to the same place with the same limits.
+    fn has_aims_of(&self, other: &Self) -> bool {
+        let aims = |decision: &Self| match decision {
+            Self::Forward { endpoint, request_body_bytes, response_timeout_ms, .. } => {
+                Some((endpoint.clone(), *request_body_bytes, *response_timeout_ms))
+            }
+            _ => None,
+        };
+        aims(self) == aims(other)
     }
 
     /// Its name in the contract.
@@ -168,6 +194,16 @@ impl From<&Verdict> for Decision {
 
 // === impl Challenge ===
 
+impl Challenge {
+    fn has_effect_of(&self, other: &Self) -> bool {
+        let are_alike = match (&self.login, &other.login) {
+            (Some(one), Some(other)) => may_be_same_location(one, other),
+            (one, other) => one == other,
+        };
+        are_alike && self.schemes == other.schemes
+    }
+}
+
 impl From<&decision::Challenge> for Challenge {
     fn from(challenge: &decision::Challenge) -> Self {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -176,6 +212,17 @@ impl From<&decision::Challenge> for Challenge {
 }
 
 // === impl Edit ===
+
+impl Edit {
+    fn has_effect_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Set(one, value), Self::Set(other, new)) | (Self::Append(one, value), Self::Append(other, new)) => {
+                one == other && may_be_same(&value.0, &new.0)
+            }
+            (one, other) => one == other,
+        }
+    }
+}
 
 impl From<&HeaderEdit> for Edit {
     fn from(edit: &HeaderEdit) -> Self {

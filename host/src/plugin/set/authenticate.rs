@@ -7,7 +7,7 @@ use crate::{
     domain::{
         decision::{Allowance, Lifetime},
         facts::Introspection,
-        record::{Outcome as Recorded, Token},
+        record::Outcome as Recorded,
     },
     plugin::{
         bindings::v0_1::authentication,
@@ -18,13 +18,14 @@ use crate::{
         host_calls::{CallState, Look, Outcome},
         inputs::{Gathered, encode_attributes},
         key_set::{Refusal, check_unsigned, is_token_shaped},
+        record::Said,
     },
 };
 
 /// Tokens of one request that the server is asked about at most.
 const MOST_INTROSPECTIONS: usize = 4;
 
-type Introspections = Vec<(String, Answer<Introspection>)>;
+pub(super) type Introspections = Vec<(String, Answer<Introspection>)>;
 
 impl PluginSet {
     /// Who a subject comes from. Without an endpoint (there is no such session) the plugins see no session attributes.
@@ -39,14 +40,20 @@ impl PluginSet {
     ) -> Result<Authenticated, Fault> {
         let now = Timestamp::now();
         let mut trail = Trail::new();
-        let mut tokens = Vec::new();
-        let decided = self.authenticate_in_turn(worker, subject, endpoint, &mut trail, &mut tokens).await;
+        let mut evidence = Evidence::default();
+        let mut decided = self.authenticate_in_turn(worker, subject, endpoint, &mut trail, &mut evidence).await;
+        let tokens = if trail.id().is_some() { evidence.tokens() } else { Vec::new() };
+        if let Ok(authenticated) = &mut decided {
+            authenticated.evidence = evidence;
+        }
         let Some(id) = trail.id() else { return decided };
         let session = endpoint.map(|endpoint| &endpoint.attributes);
-        let inputs = self.recorded_inputs(Kind::Authenticator, now, Some(subject), session, tokens);
+        let judges = self.judges();
+        let mut inputs = self.recorded_inputs(Kind::Authenticator, now, Some(subject), session, &judges);
+        inputs.tokens = self.tokens_for(&judges, subject, now, tokens).await;
         let outcome =
             decided.as_ref().map_or_else(failed, |step| outcome(step.plugin.as_deref(), &step.decision, Some(step.holds_until)));
-        self.keep(id, &trail, inputs, outcome);
+        self.keep(id, &trail, Some(subject), inputs, outcome);
         decided.map_err(|fault| Fault { record: Some(id), ..fault })
     }
 
@@ -56,13 +63,13 @@ impl PluginSet {
         subject: &Subject<'_>,
         endpoint: Option<&Endpoint>,
         trail: &mut Trail,
-        tokens: &mut Vec<Token>,
+        evidence: &mut Evidence,
     ) -> Result<Authenticated, Fault> {
         let mut abstained: Option<Authenticated> = None;
         let mut authorization_is_ours = false;
         for plugin in &self.authenticators {
             trail.asks(&plugin.name);
-            let mut step = self.ask_authenticator(worker, plugin, subject, endpoint, trail, tokens).await?;
+            let mut step = self.ask_authenticator(worker, plugin, subject, endpoint, trail, evidence).await?;
             authorization_is_ours |= step.authorization_is_ours;
             step.authorization_is_ours = authorization_is_ours;
             let Authentication::Anonymous { challenge, .. } = &*step.decision else { return Ok(step) };
@@ -81,6 +88,7 @@ impl PluginSet {
                 cached: false,
                 holds_until: self.holds_until(Timestamp::now(), false, []),
                 record: None,
+                evidence: Evidence::default(),
             },
         })
     }
@@ -92,7 +100,7 @@ impl PluginSet {
         subject: &Subject<'_>,
         endpoint: Option<&Endpoint>,
         trail: &mut Trail,
-        tokens: &mut Vec<Token>,
+        evidence: &mut Evidence,
     ) -> Result<Authenticated, Fault> {
         let now = Timestamp::now();
         let inputs = &plugin.declaration().inputs;
@@ -109,10 +117,12 @@ impl PluginSet {
             }
         });
         let key = match found {
-            Ok(Entry { decision: Decision::Authentication { decision, authorization_is_ours }, holds_until, record }) => {
+            Ok(Entry { decision: Decision::Authentication { decision, authorization_is_ours, said }, holds_until, record }) => {
+                evidence.add(said);
                 plugin.counts.hit(word(&decision));
                 let plugin = Some(Arc::clone(&plugin.name));
-                return Ok(Authenticated { decision, authorization_is_ours, plugin, cached: true, holds_until, record });
+                let evidence = Evidence::default();
+                return Ok(Authenticated { decision, authorization_is_ours, plugin, cached: true, holds_until, record, evidence });
             }
             // A key begins with the plugin's number, and a plugin has one kind.
             Ok(_) => return Err(unreachable_entry(plugin)),
@@ -126,31 +136,36 @@ impl PluginSet {
             session: endpoint.map_or_else(Vec::new, |endpoint| convert::attributes(&endpoint.attributes, &inputs.attributes)),
             now: now.0,
         };
-        let seen = RefCell::default();
+        let seen = RefCell::new(Vec::new());
         let state = || CallState { introspections: introspections.clone(), ..CallState::at(now) };
         let decided = worker.ask(plugin, &request, state, |answer, call| {
             let call = std::mem::replace(call, CallState::at(now));
             *seen.borrow_mut() = self.context.recorder.evidence(&plugin.verifications(), &call);
             let authorization_is_ours = is_ours(plugin, &gathered, &call);
-            let (decision, end) = parse(answer?, call.looks, now, &self.context.hosts)
-                .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))?;
+            let parsed = answer.and_then(|answer| {
+                parse(answer, call.looks, now, &self.context.hosts)
+                    .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+            });
+            let (decision, end) = parsed.map_err(|fault| self.scrubbed(fault, &gathered))?;
             Ok((decision, end, authorization_is_ours))
         });
         let decided = decided.await;
-        tokens.extend(seen.into_inner());
+        let seen = seen.into_inner();
+        let said = (!seen.is_empty()).then(|| seen.into());
+        evidence.add(Said::clone(&said));
         let (decision, end, authorization_is_ours) = decided?;
         plugin.counts.decided(word(&decision));
-        let decision = Decision::Authentication { decision: Arc::new(decision), authorization_is_ours };
-        let holds_until = self.holds_until(now, decision.lets_in(), [end, facts_end]);
-        worker.remember(key, Entry { decision: decision.clone(), holds_until, record });
-        let Decision::Authentication { decision, authorization_is_ours } = decision else { return Err(unreachable_entry(plugin)) };
-        let plugin = Some(Arc::clone(&plugin.name));
-        Ok(Authenticated { decision, authorization_is_ours, plugin, cached: false, holds_until, record })
+        let holds_until = self.holds_until(now, matches!(decision, Authentication::Allow(_)), [end, facts_end]);
+        let decision = Arc::new(decision);
+        let remembered = Decision::Authentication { decision: Arc::clone(&decision), authorization_is_ours, said };
+        worker.remember(key, Entry { decision: remembered, holds_until, record });
+        let (plugin, evidence) = (Some(Arc::clone(&plugin.name)), Evidence::default());
+        Ok(Authenticated { decision, authorization_is_ours, plugin, cached: false, holds_until, record, evidence })
     }
 
     /// Asks the server about the tokens of a request, when one of the plugin's key sets works that way. A token that a key
     /// of ours accepts isn't asked about, and one that is over by its own word isn't either.
-    async fn introspect(&self, plugin: &Plugin, gathered: &Gathered<'_>, now: Timestamp) -> Introspections {
+    pub(super) async fn introspect(&self, plugin: &Plugin, gathered: &Gathered<'_>, now: Timestamp) -> Introspections {
         let verifications = plugin.verifications();
         let Some(holds) = verifications.iter().find_map(|verification| verification.key_set.introspection()) else {
             return Vec::new();

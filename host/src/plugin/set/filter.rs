@@ -14,9 +14,9 @@ impl PluginSet {
         let mut trail = Trail::new();
         let judged = self.filter_in_turn(worker, candidate, now, &mut trail).await;
         let Some(id) = trail.id() else { return judged };
-        let inputs = self.recorded_inputs(Kind::DiscoveryFilter, now, None, Some(&candidate.attributes), Vec::new());
+        let inputs = self.recorded_inputs(Kind::DiscoveryFilter, now, None, Some(&candidate.attributes), &[]);
         let outcome = judged.as_ref().map_or_else(failed, |verdict| outcome(trail.last(), verdict));
-        self.keep(id, &trail, inputs, outcome);
+        self.keep(id, &trail, None, inputs, outcome);
         judged.map_err(|fault| Fault { record: Some(id), ..fault })
     }
 

@@ -44,11 +44,16 @@ impl PluginSet {
                 Err(stop) => Err(stop),
             },
         };
-        match outcome {
-            Ok(outcome) => Ok(outcome),
-            Err(Stop::Fault(fault)) => Ok(failed(&fault)),
-            Err(Stop::NotRecorded(what)) => Err(NotRecorded(what)),
+        let mut outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(Stop::Fault(fault)) => failed(&fault),
+            Err(Stop::NotRecorded(what)) => return Err(NotRecorded(what)),
+        };
+        // As a record holds it, so that the two can be compared.
+        if !inputs.known.is_everything() {
+            self.context.recorder.redact_again(&mut outcome);
         }
+        Ok(outcome)
     }
 
     /// The person whom this set lets in on these inputs, or the owner whose candidate it publishes; None when it doesn't, can't tell

@@ -40,8 +40,16 @@ impl PluginSet {
         let mut trail = Trail::new();
         let routed = self.route_in_turn(worker, subject, endpoint, &authenticated.decision, &mut trail).await;
         let Some(id) = trail.id() else { return routed };
-        let tokens = self.context.recorder.tokens(authenticated.record);
-        let mut inputs = self.recorded_inputs(Kind::RoutingPolicy, now, Some(subject), Some(&endpoint.attributes), tokens);
+        let judges = self.judges();
+        let mut inputs = self.recorded_inputs(Kind::RoutingPolicy, now, Some(subject), Some(&endpoint.attributes), &judges);
+        inputs.tokens = self.tokens_for(&judges, subject, now, authenticated.evidence.tokens()).await;
+        if trail.may_read.is_none() && judges.iter().any(|judge| judge.may_read_session) {
+            let token = match &*authenticated.decision {
+                Authentication::Allow(allowance) => allowance.token.as_ref(),
+                _ => None,
+            };
+            trail.may_read = Some(recorded(&self.may_read(endpoint, token).await));
+        }
         inputs.identity = Some(match &*authenticated.decision {
             Authentication::Allow(allowance) => Identity::Principal(Arc::clone(&allowance.principal)),
             _ => Identity::Anonymous,
@@ -50,7 +58,7 @@ impl PluginSet {
         let outcome = routed
             .as_ref()
             .map_or_else(failed, |routed| outcome(routed.plugin.as_deref(), &routed.decision, Some(routed.holds_until)));
-        self.keep(id, &trail, inputs, outcome);
+        self.keep(id, &trail, Some(subject), inputs, outcome);
         routed.map_err(|fault| Fault { record: Some(id), ..fault })
     }
 
@@ -125,11 +133,7 @@ impl PluginSet {
         let record = trail.misses(&self.context.recorder);
         let may_read = if declaration.may_read_session { Some(self.may_read(endpoint, token).await) } else { None };
         if let Some(answer) = &may_read {
-            trail.may_read = Some(match &answer.value {
-                Ok(true) => MayRead::Yes,
-                Ok(false) => MayRead::No,
-                Err(why) => MayRead::Unavailable(why.clone()),
-            });
+            trail.may_read = Some(recorded(answer));
         }
         let request = routing::Request {
             subject: convert::subject(&gathered),
@@ -143,8 +147,11 @@ impl PluginSet {
             &request,
             || CallState::at(now),
             |answer, _| {
-                convert::routing(answer?, now, &self.context.hosts)
-                    .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+                let parsed = answer.and_then(|answer| {
+                    convert::routing(answer, now, &self.context.hosts)
+                        .map_err(|error| Fault::new(&plugin.name, FaultKind::Output, error.to_string()))
+                });
+                parsed.map_err(|fault| self.scrubbed(fault, &gathered))
             },
         );
         let (decision, lifetime) = decided.await?;
@@ -178,6 +185,14 @@ pub(super) fn outcome(by: Option<&PluginName>, decision: &Routing, holds_until: 
         Routing::Redirect { reason, .. } | Routing::Reject { reason, .. } | Routing::Unauthenticated(reason) => reason,
     };
     recording::decided(by, decision.into(), reason, holds_until)
+}
+
+fn recorded(answer: &Answer<bool>) -> MayRead {
+    match &answer.value {
+        Ok(true) => MayRead::Yes,
+        Ok(false) => MayRead::No,
+        Err(why) => MayRead::Unavailable(why.clone()),
+    }
 }
 
 fn word(decision: Option<&Routing>) -> Word {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 
+mod judged;
 mod replayed;
 use crate::{
     admission::{Artifacts, Keys, Loader, Manifest},
@@ -112,6 +113,15 @@ fn token(user: &str, expires_in: Duration) -> String {
 
 impl Bench {
     async fn enter(&self, headers: &HeaderMap, endpoint: &Endpoint) -> Result<(Authenticated, Option<Routed>), Fault> {
+        self.enter_by(&self.set, headers, endpoint).await
+    }
+
+    async fn enter_by(
+        &self,
+        set: &PluginSet,
+        headers: &HeaderMap,
+        endpoint: &Endpoint,
+    ) -> Result<(Authenticated, Option<Routed>), Fault> {
         let connection = Connection { client: [127, 0, 0, 1].into(), listener_port: 80, tls_name: None, client_certificate: None };
         let subject = Subject::Http(HttpSubject {
             method: &Method::GET,
@@ -122,8 +132,8 @@ impl Bench {
             upgrade: None,
             connection: &connection,
         });
-        let authenticated = self.set.authenticate(&self.worker, &subject, Some(endpoint)).await?;
-        let routed = self.set.route(&self.worker, &subject, endpoint, &authenticated).await?;
+        let authenticated = set.authenticate(&self.worker, &subject, Some(endpoint)).await?;
+        let routed = set.route(&self.worker, &subject, endpoint, &authenticated).await?;
         Ok((authenticated, Some(routed)))
     }
 

@@ -149,15 +149,22 @@ impl Slot {
     async fn replenish(&self, engine: &wasmtime::Engine, plugin: &Blueprint) -> Result<(), Fault> {
         while self.ready.borrow().len() < self.turns.available_permits() {
             let Ok(_turn) = self.turns.try_acquire() else { break };
-            self.keep(WasiInstance::ready(engine, plugin, Timestamp::now()).await?);
+            let spare = WasiInstance::ready(engine, plugin, Timestamp::now()).await?;
+            self.keep_at(0, spare);
         }
         Ok(())
     }
 
+    /// For the next call: its memory is warm.
     fn keep(&self, instance: WasiInstance) {
+        self.keep_at(usize::MAX, instance);
+    }
+
+    fn keep_at(&self, place: usize, instance: WasiInstance) {
         let mut ready = self.ready.borrow_mut();
         if ready.len() < INSTANCES {
-            ready.push(instance);
+            let place = place.min(ready.len());
+            ready.insert(place, instance);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Plugins with WASI on their threads, with a real component: `tests/fixtures/wasi` does what a header says.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     path::{Path, PathBuf},
     pin::pin,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, atomic::Ordering},
     task::Poll,
 };
 
@@ -37,7 +38,8 @@ fn component(features: &[&str]) -> Vec<u8> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout.join("target"), PathBuf::from);
     let guest = Guest {
         manifest: &checkout.join("tests/fixtures/wasi/Cargo.toml"),
-        target_dir: &target.join("wasm"),
+        // In a place of its own for each set of features: the file's name is the same.
+        target_dir: &features.iter().fold(target.join("wasm"), |place, feature| place.join(feature)),
         features,
         lock_file: LockFile::Keep,
     };
@@ -197,6 +199,17 @@ async fn waiting_for_a_turn_has_an_end_and_so_has_the_queue() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_refused_costs_no_instance() {
+    let bench = bench().await;
+    assert_eq!(bench.ask("count").await.unwrap(), "1");
+    let Pre::Wasi(blueprint) = &bench.plugin.pre else { panic!("no WASI in it") };
+    blueprint.calls.store(64, Ordering::Relaxed);
+    assert_eq!(bench.fault("count").await.message, "64 calls wait already");
+    blueprint.calls.store(0, Ordering::Relaxed);
+    assert_eq!(bench.ask("count").await.unwrap(), "2");
+}
+
+#[tokio::test]
 async fn a_thread_without_a_runtime_can_wait_for_an_answer_too() {
     let Bench { engine, plugin, .. } = bench().await;
     let ask = move || {
@@ -245,6 +258,20 @@ async fn state_between_calls_is_found_and_ends() {
     }
     assert_eq!(counts, ["1", "2", "1", "1", "1", "1"]);
     assert!(bench.plugin.is_isolated());
+}
+
+#[tokio::test]
+async fn a_call_that_fails_when_it_is_made_again_proves_no_state() {
+    let limits = config::Plugins { recheck_one_in: 1, ..config::Plugins::default() };
+    let bench = bench_on(Arc::new(Engine::new(&limits, 1).unwrap()), spec("{}")).await;
+    let asked = Cell::new(0);
+    let fails_later = |answer: Result<routing::Decision, Fault>, _: &mut CallState| {
+        asked.set(asked.get() + 1);
+        if asked.get() == 1 { answer.map(said) } else { Err(Fault::new(&bench.plugin.name, FaultKind::Unavailable, "no keys")) }
+    };
+    let answer = bench.worker.ask(&bench.plugin, &request("count"), || CallState::at(NOW), fails_later).await;
+    assert_eq!(answer.unwrap(), "1");
+    assert!(!bench.plugin.is_isolated());
 }
 
 #[tokio::test]

@@ -264,11 +264,13 @@ fn a_session_sets_no_cookie_for_others() {
 fn a_session_speaks_for_its_own_pages_only() {
     run(async {
         let lines = "Service-Worker-Allowed: /\r\nClear-Site-Data: \"*\"\r\nAlt-Svc: h3=\":1\"\r\nConnection: x-hop\r\nX-Hop: 1\r\n\
-                     Strict-Transport-Security: max-age=1\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\n";
+                     Strict-Transport-Security: max-age=1\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\n\
+                     X-Wicketgate-Decision: 1\r\n";
         let answer = Setup::new(mirror_with(lines).await).start().get("/service/t1/", "").await;
         for gone in ["service-worker-allowed", "clear-site-data", "alt-svc", "strict-transport-security", "x-hop", "connection"] {
             assert_eq!(header(&answer, gone), None, "{gone}");
         }
+        assert_eq!(header(&answer, "x-wicketgate-decision"), None, "only the gateway says by which decisions somebody got in");
         assert_eq!(header(&answer, "referrer-policy"), Some("same-origin"));
         assert_eq!(header(&answer, "x-frame-options"), Some("DENY"));
     });
@@ -380,7 +382,8 @@ fn a_request_that_goes_round_is_ended() {
 #[test]
 fn with_a_base_domain_sessions_have_hosts_of_their_own() {
     run(async {
-        let mut setup = Setup::new(mirror_with("Set-Cookie: a=1; Path=/\r\nService-Worker-Allowed: /\r\n").await);
+        let mut setup =
+            Setup::new(mirror_with("Set-Cookie: a=1; Path=/\r\nService-Worker-Allowed: /\r\nX-Wicketgate-Decision: 1\r\n").await);
         setup.config.base_domain = Some("apps.test".to_owned().try_into().unwrap());
         setup.config.public_url = Some("http://gate.apps.test:8080".to_owned().try_into().unwrap());
         let running = setup.start();
@@ -389,6 +392,7 @@ fn with_a_base_domain_sessions_have_hosts_of_their_own() {
         assert!(answer.contains("GET /login?x HTTP/1.1") && !answer.contains("x-forwarded-prefix"), "{answer}");
         assert_eq!(header(&answer, "set-cookie"), Some("a=1; Path=/"));
         assert_eq!(header(&answer, "service-worker-allowed"), Some("/"));
+        assert_eq!(header(&answer, "x-wicketgate-decision"), None);
         assert!(running.ask(&host("nobody.apps.test", "/", "")).await.starts_with("HTTP/1.1 404"));
         assert!(running.ask(&host("t1.apps.test", "/_wicketgate/x", "")).await.starts_with("HTTP/1.1 404"));
 

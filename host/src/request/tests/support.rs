@@ -87,6 +87,7 @@ impl DecisionSet for Fixed {
             cached: true,
             holds_until: Timestamp(u64::MAX),
             record: None,
+            evidence: Default::default(),
         })
     }
 

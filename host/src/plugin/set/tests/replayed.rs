@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     admission::Manifest,
     domain::record::{Inputs as Recorded, Known, MayRead, Outcome, Record},
+    plugin::inputs::Gathered,
 };
 
 fn last(set: &PluginSet, kind: Kind) -> Arc<Record> {
@@ -152,4 +153,49 @@ async fn a_fault_is_recorded_with_its_inputs() {
     let record = bench.set.recorder().find(fault.record.unwrap()).unwrap();
     assert!(matches!(&record.outcome, Outcome::Failed(failed) if failed.fault == "unavailable"), "{:?}", record.outcome);
     assert_eq!(word(replay(&bench, &bench.set, &record)), "fails (unavailable)");
+}
+
+#[tokio::test]
+async fn values_of_headers_are_compared_and_not_shown() {
+    let bench = bench(secret_set()).await;
+    let key = |value: &str| json!({"request_headers": {"set": {"x-api-key": value}}});
+    let (set, other) = (other_set(&bench, json!({}), key("an API key")).await, other_set(&bench, json!({}), key("another")).await);
+    let headers = with("cookie", &format!("wicketgate_session={}", token("u1", Duration::from_secs(60))));
+    bench.enter_by(&set, &headers, &endpoint("u1")).await.unwrap();
+    let record = last(&set, Kind::RoutingPolicy);
+    let line = serde_json::to_string(&*record).unwrap();
+    assert!(record.outcome.admits() && line.contains("x-api-key") && !line.contains("an API key"), "{line}");
+    assert!(replay(&bench, &set, &record).unwrap().has_effect_of(&record.outcome));
+    assert!(!replay(&bench, &other, &record).unwrap().has_effect_of(&record.outcome));
+    // What somebody writes is answered in full.
+    let case = json!({
+        "kind": "routing-policy", "now_ms": 1, "http": {}, "session": {"owner": "ada"}, "identity": {"principal": {"id": "ada"}},
+    });
+    let worker = Worker::for_replay(Arc::clone(&bench.loader.engine));
+    let written = set.replay(&worker, &serde_json::from_value(case).unwrap()).unwrap();
+    assert!(serde_json::to_string(&written).unwrap().contains("an API key"), "{written:?}");
+}
+
+#[tokio::test]
+async fn what_a_plugin_says_of_a_credential_is_not_passed_on() {
+    let (bench, token) = bench_with_records().await;
+    let plugin = bench.set.authenticators[0].clone();
+    let gathered = Gathered { cookies: vec![("wicketgate_session", token.as_bytes())], ..Gathered::default() };
+    let fault = bench.set.scrubbed(Fault::new(&plugin.name, FaultKind::Error, format!("bad token {token}")), &gathered);
+    assert!(fault.message.starts_with("bad token redacted."), "{fault}");
+}
+
+#[tokio::test]
+async fn a_policys_record_has_the_tokens_whatever_became_of_the_authenticators() {
+    let (bench, token) = bench_with_records().await;
+    let record = last(&bench.set, Kind::Authenticator).id;
+    for number in 0..bench.loader.limits.records.keep {
+        let token = self::token(&format!("p{number}"), Duration::from_secs(60));
+        bench.enter(&with("cookie", &format!("wicketgate_session={token}")), &endpoint("u1")).await.unwrap();
+    }
+    assert!(bench.set.recorder().find(record).is_none(), "others pushed it out");
+    let headers = with("cookie", &format!("wicketgate_session={token}"));
+    let (authenticated, _) = bench.enter(&headers, &endpoint("u2")).await.unwrap();
+    assert!(authenticated.cached);
+    assert_eq!(last(&bench.set, Kind::RoutingPolicy).inputs.tokens.len(), 1);
 }
