@@ -4,12 +4,24 @@
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Mode, OFlags, fchmod, fstat},
+    io::Errno,
 };
 
 /// The name of the directory within the configured one, which may be anybody's: Kubernetes' volumes often are.
 const NAME: &str = "plugins";
+/// Compiled components, within it.
+pub const COMPILED: &str = "compiled";
+const PRIVATE: Mode = Mode::RWXU;
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A private directory.
 #[derive(Clone, Debug)]
@@ -26,27 +38,41 @@ pub struct NotPrivate {
 // === impl PrivateDirectory ===
 
 impl PrivateDirectory {
-    /// Makes it where it isn't there.
+    /// Makes it where it isn't there. Where it's ours and others may look into it, as after Kubernetes gave a volume's files to a group,
+    /// it's closed again, and compiled components, which others may have written, are gone.
     ///
     /// # Errors
-    /// It's a link, somebody else's, or others may look into it.
+    /// It's a link, somebody else's, or can't be closed to others.
     pub fn within(configured: &Path) -> Result<Self, NotPrivate> {
         let path = configured.join(NAME);
-        let wrong = |why: String| NotPrivate { path: path.clone(), why };
-        fs::create_dir_all(configured).map_err(|error| wrong(error.to_string()))?;
-        Self::make(&path).map_err(|error| wrong(error.to_string()))?;
-        let found = fs::symlink_metadata(&path).map_err(|error| wrong(error.to_string()))?;
-        let ours = rustix::process::geteuid().as_raw();
-        if !found.is_dir() {
-            return Err(wrong("found a link or a file, expected a directory".into()));
-        }
-        if found.uid() != ours {
-            return Err(wrong(format!("found the directory of user {}, expected that of user {ours}", found.uid())));
-        }
-        if found.permissions().mode() & 0o077 != 0 {
-            return Err(wrong(format!("found mode {:o}, expected 700", found.permissions().mode() & 0o777)));
-        }
+        Self::open(configured, &path).map_err(|why| NotPrivate { path: path.clone(), why })?;
         Ok(Self(path))
+    }
+
+    fn open(configured: &Path, path: &Path) -> Result<(), String> {
+        fs::create_dir_all(configured).and_then(|()| Self::make(path)).map_err(|error| error.to_string())?;
+        let directory = rustix::fs::open(path, DIRECTORY, Mode::empty()).map_err(|error| match error {
+            Errno::NOTDIR | Errno::LOOP => "found a link or a file, expected a directory".to_owned(),
+            error => error.to_string(),
+        })?;
+        let mode = owned_mode(&directory)?;
+        if is_open_to_others(mode) {
+            tracing::warn!(
+                path = %path.display(), found = format!("{mode:o}"), expected = "700",
+                "plugins.state_directory: others could look into it: it's closed to them, and compiled components are removed"
+            );
+            fchmod(&directory, PRIVATE)
+                .map_err(|error| format!("found mode {mode:o}, expected 700, which can't be set: {error}"))?;
+            let mode = owned_mode(&directory)?;
+            if is_open_to_others(mode) {
+                return Err(format!("found mode {mode:o}, expected 700, which this volume doesn't keep"));
+            }
+            let removed = fs::remove_dir_all(path.join(COMPILED));
+            if let Err(error) = removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }) {
+                return Err(format!("{COMPILED}, which others could write to, can't be removed: {error}"));
+            }
+        }
+        Ok(())
     }
 
     fn make(path: &Path) -> std::io::Result<()> {
@@ -101,6 +127,20 @@ impl PrivateDirectory {
     }
 }
 
+/// Of a directory that must be ours.
+fn owned_mode(directory: &OwnedFd) -> Result<u32, String> {
+    let found = fstat(directory).map_err(|error| error.to_string())?;
+    let ours = rustix::process::geteuid().as_raw();
+    if found.st_uid != ours {
+        return Err(format!("found the directory of user {}, expected that of user {ours}", found.st_uid));
+    }
+    Ok(found.st_mode & 0o777)
+}
+
+fn is_open_to_others(mode: u32) -> bool {
+    mode & 0o077 != 0
+}
+
 /// Writes a file under another name, to the disk, and renames it.
 ///
 /// # Errors
@@ -119,6 +159,8 @@ pub fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -139,16 +181,36 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_look_into_is_not_used() {
+    fn what_others_could_look_into_is_closed_to_them_without_machine_code() {
+        let outside = tempfile::tempdir().unwrap();
+        let private = PrivateDirectory::within(outside.path()).unwrap();
+        private.write("good", b"digest").unwrap();
+        let compiled = private.directory(COMPILED).unwrap();
+        fs::write(compiled.join("code"), "of somebody").unwrap();
+        let path = outside.path().join(NAME);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o2770)).unwrap();
+        let private = PrivateDirectory::within(outside.path()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(private.read("good").unwrap().unwrap(), b"digest");
+        assert!(!compiled.exists(), "others may have written it");
+    }
+
+    #[test]
+    fn what_is_no_directory_of_ours_is_not_used() {
         let outside = tempfile::tempdir().unwrap();
         let path = outside.path().join(NAME);
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
-        let error = PrivateDirectory::within(outside.path()).unwrap_err().to_string();
-        assert!(error.ends_with("plugins: found mode 750, expected 700"), "{error}");
-        fs::remove_dir(&path).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("elsewhere"), &path).unwrap();
+        let refused = || PrivateDirectory::within(outside.path()).unwrap_err().to_string();
         fs::create_dir(outside.path().join("elsewhere")).unwrap();
-        assert!(PrivateDirectory::within(outside.path()).unwrap_err().to_string().contains("found a link"));
+        std::os::unix::fs::symlink(outside.path().join("elsewhere"), &path).unwrap();
+        assert!(refused().ends_with("plugins: found a link or a file, expected a directory"), "{}", refused());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert!(refused().ends_with("plugins: found a link or a file, expected a directory"), "{}", refused());
+        fs::remove_file(&path).unwrap();
+        if rustix::process::geteuid().is_root() {
+            fs::create_dir(&path).unwrap();
+            std::os::unix::fs::chown(&path, Some(1), None).unwrap();
+            assert!(refused().ends_with("found the directory of user 1, expected that of user 0"), "{}", refused());
+        }
     }
 }

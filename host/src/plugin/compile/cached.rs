@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use super::Compiled;
 use crate::plugin::{
     engine::compiler_config,
-    private::{PrivateDirectory, write_whole},
+    private::{COMPILED, PrivateDirectory, write_whole},
 };
 
 /// Files that are kept: some sets of large plugins.
@@ -35,7 +35,7 @@ impl Cache {
         let mut made_by = DefaultHasher::new();
         env!("CARGO_PKG_VERSION").hash(&mut made_by);
         engine.precompile_compatibility_hash().hash(&mut made_by);
-        Some(Self { directory: private.directory("compiled").ok()?, made_by: made_by.finish() })
+        Some(Self { directory: private.directory(COMPILED).ok()?, made_by: made_by.finish() })
     }
 
     fn path(&self, component: &[u8]) -> PathBuf {
