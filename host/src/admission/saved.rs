@@ -1,13 +1,8 @@
 //! What outlives the gateway's process: the set that was found good last, and the one that was taken back. Written whole, so that
 //! whenever the process ends there's one set or the other.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use super::directory::{Files, MANIFEST};
-use crate::plugin::{PrivateDirectory, write_whole};
+use super::directory::{DirectoryError, Files, MANIFEST};
+use crate::plugin::PrivateDirectory;
 
 /// Which of the saved sets is the good one.
 const GOOD: &str = "good";
@@ -35,11 +30,13 @@ impl Saved {
     /// The set that was found good last, if it's still whole.
     pub fn good(&self) -> Option<Files> {
         let digest = String::from_utf8(self.read(GOOD)?).ok()?;
-        let directory = self.set(&digest)?;
-        match Files::read(&directory) {
+        if !is_digest(&digest) {
+            return None;
+        }
+        match self.set(&digest) {
             Ok(files) if files.digest == digest => Some(files),
             Ok(_) => {
-                tracing::error!(path = %directory.display(), "the saved plugin set isn't what was saved: it isn't used");
+                tracing::error!(digest, "the saved plugin set isn't what was saved: it isn't used");
                 None
             }
             Err(error) => {
@@ -58,16 +55,15 @@ impl Saved {
 
     fn try_keep(&self, files: &Files) -> std::io::Result<()> {
         let sets = self.0.directory(SETS)?;
-        let place = sets.join(&files.digest);
         // What stands there under its digest may have been cut short: it's written anew, each file whole.
-        fs::create_dir_all(&place)?;
+        let place = sets.directory(&files.digest)?;
         for (name, content) in &files.members {
-            write_whole(&place.join(name), content)?;
+            place.write(name, content)?;
         }
-        write_whole(&place.join(MANIFEST), files.manifest.as_bytes())?;
+        place.write(MANIFEST, files.manifest.as_bytes())?;
         self.0.write(GOOD, files.digest.as_bytes())?;
-        for entry in fs::read_dir(&sets)?.filter_map(Result::ok).filter(|entry| entry.path() != place) {
-            let _ = fs::remove_dir_all(entry.path());
+        for other in sets.names()?.iter().filter(|name| **name != files.digest) {
+            let _ = sets.remove(other);
         }
         Ok(())
     }
@@ -93,8 +89,14 @@ impl Saved {
         self.0.read(name).inspect_err(|error| tracing::error!(name, %error, "what was saved can't be read")).ok()?
     }
 
-    fn set(&self, digest: &str) -> Option<PathBuf> {
-        is_digest(digest).then(|| Path::new(self.0.path()).join(SETS).join(digest))
+    fn set(&self, digest: &str) -> Result<Files, DirectoryError> {
+        let path = self.0.path().join(SETS).join(digest);
+        let unreadable = |error| DirectoryError::Unreadable(path.clone(), error);
+        let place = self.0.directory(SETS).and_then(|sets| sets.directory(digest)).map_err(unreadable)?;
+        let found = place.files().map_err(unreadable)?;
+        Files::of_members(&path, found.iter().map(|kept| (kept.name.as_str(), kept.bytes)), |name| {
+            place.read(name).map(Option::unwrap_or_default).map_err(unreadable)
+        })
     }
 }
 
@@ -113,7 +115,7 @@ fn is_digest(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, fs, path::Path};
 
     use super::*;
 
