@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -31,9 +31,10 @@ pub struct Artifacts {
     memory: Mutex<Memory>,
 }
 
-/// What is kept without a directory, by digest.
+/// What is known of what is kept.
 #[derive(Default)]
 struct Memory {
+    /// By digest, without a directory.
     kept: BTreeMap<String, Vec<u8>>,
     /// Those of the last good set.
     good: BTreeSet<String>,
@@ -92,11 +93,8 @@ impl Artifacts {
     /// These are the good set's: of the others, those that weren't for the longest time make room.
     pub fn settle<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
         let good: BTreeSet<String> = references.map(|reference| reference.sha256.clone()).collect();
-        let Some(directory) = &self.directory else {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.good = good;
-            return memory.make_room(0);
-        };
+        self.memory().good.clone_from(&good);
+        let Some(directory) = &self.directory else { return self.memory().make_room(0) };
         for digest in &good {
             if let Err(error) = directory.set_modified(digest, SystemTime::now()) {
                 tracing::debug!(%error, digest, "when an artifact was used isn't noted");
@@ -107,6 +105,10 @@ impl Artifacts {
         }
     }
 
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn most_bytes(&self) -> usize {
         self.limits.component_mib << 20
     }
@@ -114,7 +116,7 @@ impl Artifacts {
     /// None when it isn't there, or isn't even an artifact.
     async fn kept(&self, reference: &Reference) -> Option<Result<Vec<u8>, String>> {
         let Some(directory) = &self.directory else {
-            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let memory = self.memory();
             return Some(Artifact::from_bytes(memory.kept.get(&reference.sha256)?)?.into_component(reference));
         };
         let (directory, reference) = (directory.clone(), reference.clone());
@@ -128,13 +130,18 @@ impl Artifacts {
     /// What can't be kept is pulled again next time: no reason to refuse.
     async fn keep(&self, reference: &Reference, bytes: Vec<u8>) {
         let Some(directory) = &self.directory else {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = self.memory();
             memory.make_room(bytes.len());
             memory.kept.insert(reference.sha256.clone(), bytes);
             return;
         };
-        let (within, name) = (directory.clone(), reference.sha256.clone());
-        let written = tokio::task::spawn_blocking(move || write(&within, &name, &bytes)).await;
+        let (within, name, good) = (directory.clone(), reference.sha256.clone(), self.memory().good.clone());
+        let write = move || {
+            let room = MOST_BYTES_KEPT.saturating_sub(bytes.len() as u64);
+            within.make_room(MOST_KEPT - 1, room, |other| other == name || good.contains(other))?;
+            write(&within, &name, &bytes)
+        };
+        let written = tokio::task::spawn_blocking(write).await;
         if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
             tracing::warn!(path = %directory.path().display(), %error, "an artifact can't be kept: after a restart it's pulled again");
         }
@@ -186,6 +193,26 @@ mod tests {
         let names = path.names().unwrap();
         assert!(names.contains(&name(3)) && names.contains(&name(9)));
         assert_eq!(path.names().unwrap().len(), MOST_KEPT + 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_pulled_makes_room_for_itself() {
+        let outside = tempfile::tempdir().unwrap();
+        let private = PrivateDirectory::within(outside.path()).unwrap();
+        let artifacts = Artifacts::new(PathBuf::new(), &config::Plugins::default(), &[], Some(&private));
+        let reference = |number: usize| Reference {
+            registry: "registry.example".into(),
+            repository: "policy".into(),
+            sha256: format!("{number:064}"),
+        };
+        artifacts.keep(&reference(0), b"good".to_vec()).await;
+        artifacts.settle([&reference(0)].into_iter());
+        let kept = || private.directory("artifacts").unwrap().names().unwrap();
+        for number in 1..2 * MOST_KEPT {
+            artifacts.keep(&reference(number), b"refused".to_vec()).await;
+            assert!(kept().len() <= MOST_KEPT + 1, "{number}");
+            assert!(kept().contains(&reference(number).sha256) && kept().contains(&reference(0).sha256), "{number}");
+        }
     }
 
     #[test]
