@@ -91,18 +91,21 @@ impl Artifacts {
     }
 
     /// These are the good set's: of the others, those that weren't for the longest time make room.
-    pub fn settle<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
+    pub async fn settle<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
         let good: BTreeSet<String> = references.map(|reference| reference.sha256.clone()).collect();
         self.memory().good.clone_from(&good);
-        let Some(directory) = &self.directory else { return self.memory().make_room(0) };
-        for digest in &good {
-            if let Err(error) = directory.set_modified(digest, SystemTime::now()) {
-                tracing::debug!(%error, digest, "when an artifact was used isn't noted");
+        let Some(directory) = self.directory.clone() else { return self.memory().make_room(0) };
+        let tidy = move || {
+            for digest in &good {
+                if let Err(error) = directory.set_modified(digest, SystemTime::now()) {
+                    tracing::debug!(%error, digest, "when an artifact was used isn't noted");
+                }
             }
-        }
-        if let Err(error) = directory.make_room(MOST_KEPT, MOST_BYTES_KEPT, |name| good.contains(name)) {
-            tracing::warn!(path = %directory.path().display(), %error, "kept artifacts can't be tidied");
-        }
+            if let Err(error) = directory.make_room(MOST_KEPT, MOST_BYTES_KEPT, |name| good.contains(name)) {
+                tracing::warn!(path = %directory.path().display(), %error, "kept artifacts can't be tidied");
+            }
+        };
+        let _ = tokio::task::spawn_blocking(tidy).await;
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -169,8 +172,8 @@ fn write(directory: &PrivateDirectory, name: &str, bytes: &[u8]) -> io::Result<(
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_what_is_kept_the_good_sets_stays() {
+    #[tokio::test]
+    async fn of_what_is_kept_the_good_sets_stays() {
         let outside = tempfile::tempdir().unwrap();
         let private = PrivateDirectory::within(outside.path()).unwrap();
         let path = private.directory("artifacts").unwrap();
@@ -180,16 +183,16 @@ mod tests {
         }
         let good = Reference { registry: "registry.example".into(), repository: "policy".into(), sha256: name(3) };
         let artifacts = Artifacts::new(PathBuf::new(), &config::Plugins::default(), &[], Some(&private));
-        artifacts.settle([&good].into_iter());
+        artifacts.settle([&good].into_iter()).await;
         assert_eq!(path.names().unwrap().len(), MOST_KEPT + 1);
         // What was good before goes after what never was.
         let next = Reference { sha256: name(9), ..good.clone() };
         write(&path, &next.sha256, b"content").unwrap();
-        artifacts.settle([&next].into_iter());
+        artifacts.settle([&next].into_iter()).await;
         for number in 100..100 + 2 * MOST_KEPT {
             write(&path, &name(number), b"content").unwrap();
         }
-        artifacts.settle([&next].into_iter());
+        artifacts.settle([&next].into_iter()).await;
         let names = path.names().unwrap();
         assert!(names.contains(&name(3)) && names.contains(&name(9)));
         assert_eq!(path.names().unwrap().len(), MOST_KEPT + 1);
@@ -206,7 +209,7 @@ mod tests {
             sha256: format!("{number:064}"),
         };
         artifacts.keep(&reference(0), b"good".to_vec()).await;
-        artifacts.settle([&reference(0)].into_iter());
+        artifacts.settle([&reference(0)].into_iter()).await;
         let kept = || private.directory("artifacts").unwrap().names().unwrap();
         for number in 1..2 * MOST_KEPT {
             artifacts.keep(&reference(number), b"refused".to_vec()).await;
