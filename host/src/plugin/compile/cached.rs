@@ -14,8 +14,9 @@ use crate::plugin::{
     private::{COMPILED, PrivateDirectory},
 };
 
-/// Files that are kept: some sets of large plugins.
+/// What is kept: some sets of large plugins.
 const MOST_FILES: usize = 64;
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Where compiled components are kept.
 pub struct Cache {
@@ -64,8 +65,9 @@ impl Cache {
     pub fn keep(&self, component: &[u8], compiled: &Compiled) {
         let name = self.name(component);
         let content = [digest(&SHA256, &compiled.0).as_ref(), &compiled.0].concat();
+        let room = MOST_BYTES.saturating_sub(content.len() as u64);
         let kept = self.directory.write(&name, &content);
-        let kept = kept.and_then(|()| self.directory.make_room(MOST_FILES - 1, u64::MAX, |other| other == name));
+        let kept = kept.and_then(|()| self.directory.make_room(MOST_FILES - 1, room, |other| other == name));
         if let Err(error) = kept {
             let path = self.directory.path().join(&name);
             tracing::warn!(path = %path.display(), %error, "a compiled component can't be kept: it'll be compiled again");
@@ -103,6 +105,26 @@ mod tests {
         fs::write(&elsewhere, [digest(&SHA256, b"another's").as_ref(), b"another's"].concat()).unwrap();
         std::os::unix::fs::symlink(elsewhere, &path).unwrap();
         assert!(cache.find(b"component").is_none(), "a link");
+    }
+
+    #[test]
+    fn so_much_is_kept() {
+        let outside = tempfile::tempdir().unwrap();
+        let cache = Cache::within(&PrivateDirectory::within(outside.path()).unwrap()).unwrap();
+        for component in [b"old", b"new"] {
+            cache.keep(component, &Compiled(Vec::new()));
+        }
+        // Of a length that takes no room on the disk.
+        let path = cache.directory.path().join(cache.name(b"old"));
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(MOST_BYTES).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        cache.keep(b"newest", &Compiled(Vec::new()));
+        let mut names = [cache.name(b"new"), cache.name(b"newest")];
+        names.sort();
+        let mut found = cache.directory.names().unwrap();
+        found.sort();
+        assert_eq!(found, names);
     }
 
     #[test]
