@@ -1,4 +1,4 @@
-//! What outlives the gateway's process: the set that was found good last, and the one that was taken back. Written whole, so that
+//! What outlives the gateway's process: the set that was found good last, and the one that was rejected. Written whole, so that
 //! whenever the process ends there's one set or the other.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const SETS: &str = "sets";
 #[derive(Clone, Debug)]
 pub struct Saved(PrivateDirectory);
 
-/// A set that was taken back and isn't tried again.
+/// A set that was taken back or dropped from the shadow, and isn't tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     pub digest: String,
@@ -76,7 +76,7 @@ impl Saved {
         Ok(())
     }
 
-    /// What was taken back. At the start only: it's read on the thread that asks.
+    /// What isn't tried again. At the start only: it's read on the thread that asks.
     pub fn rejected(&self) -> Option<Rejected> {
         let text = String::from_utf8(self.read(REJECTED)?).ok()?;
         let (digest, why) = text.split_once('\n')?;
@@ -115,7 +115,7 @@ impl Saved {
 impl Rejected {
     /// For operators.
     pub fn in_words(&self) -> String {
-        format!("it was taken back and isn't tried again until the directory changes: {}", self.why)
+        format!("it isn't tried again until the directory changes: {}", self.why)
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_taken_back_is_remembered() {
+    async fn what_was_rejected_is_remembered() {
         let outside = tempfile::tempdir().unwrap();
         let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
         let rejected = Rejected { digest: "ab".repeat(32), why: "failed:\ntwice".into() };
