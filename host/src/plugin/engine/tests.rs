@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     admission::builtin,
     plugin::{
-        Compiler, DecisionContext, Facts, Generation, Grants, Kind, KnownHosts, OnFault, Plugin, PluginSet, PluginSpec, Recorder,
-        Worker, key_set::KeySets,
+        Compiler, DecisionContext, Facts, FaultKind, Generation, Grants, Kind, KnownHosts, OnFault, Plugin, PluginSet, PluginSpec,
+        Recorder, Worker, key_set::KeySets,
     },
 };
 
@@ -79,6 +79,22 @@ async fn there_is_room_for_all_that_runs_at_a_time() {
         worker.prepare(&set, &[Kind::RoutingPolicy]).unwrap_or_else(|fault| panic!("set {number}: {fault}"));
         held.push((worker, set));
     }
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_the_fault_says_that_there_is_no_instance() {
+    let mut sets = Sets::new().await;
+    let set = sets.next().await;
+    let mut held = Vec::new();
+    let fault = loop {
+        let worker = Worker::new(Arc::clone(&sets.engine));
+        let prepared = worker.prepare(&set, &[Kind::RoutingPolicy]);
+        held.push(worker);
+        if let Err(fault) = prepared {
+            break fault;
+        }
+    };
+    assert_eq!(fault.kind, FaultKind::Instance, "{fault}");
 }
 
 #[test]
