@@ -36,7 +36,7 @@ pub use self::{
     fault::{Fault, FaultKind, PluginName},
     inputs::{CredentialInputs, NamePattern, bearer, cookie_parts, cookies},
     loaded::{Declaration, Grants, LoadError, OnFault, Plugin, PluginSpec},
-    private::{NotPrivate, PrivateDirectory, write_whole},
+    private::{NotPrivate, PrivateDirectory},
     record::{Following, Recorder},
     set::{Authenticated, DecisionContext, Generation, NotRecorded, PluginSet, Routed},
     subject::{Connection, HttpSubject, Subject, TcpSubject},

@@ -10,6 +10,7 @@ mod kubernetes;
 mod plugin_metrics;
 mod sockets;
 mod stage;
+mod state_directory;
 mod status;
 mod workers;
 
@@ -37,6 +38,7 @@ use self::{
     kubernetes::{Kubernetes, LeaderMetric},
     sockets::Bound,
     stage::ControlStage,
+    state_directory::StateDirectory,
     status::GatewayStatus,
     workers::Workers,
 };
@@ -54,7 +56,7 @@ use crate::{
         ports::{LeasedPorts, OpenPorts},
         tcp::Doors,
     },
-    plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, PrivateDirectory, Recorder, key_set::KeySet},
+    plugin::{self, Compiler, DecisionContext, Engine, Facts, KnownHosts, PluginSet, Recorder, key_set::KeySet},
     request::{self, Gateway, Settings},
     shutdown::{self, Shutdown},
     snapshot::Snapshots,
@@ -173,10 +175,12 @@ async fn serve(config: &Config, once_ready: impl FnOnce() -> std::io::Result<()>
     let own_ports = discovery::own_ports(config, address, secure);
     let servers = discovery::Servers { api: api.as_ref(), kubernetes: kubernetes.as_ref(), leader: leader.clone() };
     let (board, discovery) = discovery::start(config, own_ports, stage, leases, servers, &mut registry).await?;
+    let state_directory = plugins.state.to_json();
     let admission = plugins.start(Arc::clone(&workers), discovery, &mut registry);
 
+    let shutdown = stop.clone();
     let status: Arc<dyn Status> =
-        Arc::new(GatewayStatus { board, admission, snapshots, activities, leader, shutdown: stop.clone() });
+        Arc::new(GatewayStatus { board, admission, state_directory, snapshots, activities, leader, shutdown });
     let admin = Arc::new(Admin::new(&config.admin, Arc::clone(&status), Arc::new(registry)));
     let admin = tokio::task::spawn_local(admin.serve(admin_listener, stop.clone()));
     let election = election.map(|election| kubernetes::stand(election, ready(Arc::clone(&status)), stop.clone()));
@@ -237,6 +241,7 @@ struct Plugins {
     loader: Loader,
     source: admission::Source,
     saved: Option<Saved>,
+    state: StateDirectory,
 }
 
 // === impl Plugins ===
@@ -259,12 +264,13 @@ impl Plugins {
             cache: config.plugins.cache.clone(),
             recorder: Recorder::new(&config.plugins.records)?,
         };
-        let private = config.plugins.state_directory.as_deref().map(PrivateDirectory::within).transpose()?;
+        let state = StateDirectory::open(&config.plugins);
+        let private = state.private.clone();
         let loader = Loader {
             engine: Arc::clone(engine),
             compiler: Compiler::new(std::env::current_exe()?, &config.plugins, private.as_ref()),
             key_sets,
-            artifacts: Artifacts::new(std::env::current_exe()?, plugins, authorities, private.as_ref().map(PrivateDirectory::path)),
+            artifacts: Artifacts::new(std::env::current_exe()?, plugins, authorities, private.as_ref()),
             signatures: Keys::read(&plugins.signatures)?,
             context: Arc::new(context),
             limits: config.plugins.clone(),
@@ -282,7 +288,7 @@ impl Plugins {
                 admission::Source::Builtin { cookies }
             }
         };
-        Ok(Self { loader, source, saved: private.map(Saved::new) })
+        Ok(Self { loader, source, saved: private.map(Saved::new), state })
     }
 
     /// Starts admission. A set becomes the one that decides when every worker has it ready and discovery has judged all

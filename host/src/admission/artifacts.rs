@@ -2,10 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    io,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::pki_types::CertificateDer;
 
 use super::{artifact::Artifact, pull::Request, pull_secret, reference::Reference};
-use crate::config;
+use crate::{config, plugin::PrivateDirectory};
 
 /// What is kept on disk, besides what the last good set needs.
 const MOST_KEPT: usize = 32;
@@ -28,13 +27,14 @@ pub struct Artifacts {
     limits: config::Plugins,
     authorities: Vec<String>,
     /// None: in memory, for the life of the gateway.
-    directory: Option<PathBuf>,
+    directory: Option<PrivateDirectory>,
     memory: Mutex<Memory>,
 }
 
-/// What is kept without a directory, by digest.
+/// What is known of what is kept.
 #[derive(Default)]
 struct Memory {
+    /// By digest, without a directory.
     kept: BTreeMap<String, Vec<u8>>,
     /// Those of the last good set.
     good: BTreeSet<String>,
@@ -44,9 +44,19 @@ struct Memory {
 
 impl Artifacts {
     /// `program` is run as the child; for the gateway that's itself. `state` is its private directory.
-    pub fn new(program: PathBuf, limits: &config::Plugins, authorities: &[CertificateDer<'_>], state: Option<&Path>) -> Self {
+    pub fn new(
+        program: PathBuf,
+        limits: &config::Plugins,
+        authorities: &[CertificateDer<'_>],
+        state: Option<&PrivateDirectory>,
+    ) -> Self {
         let authorities = authorities.iter().map(|authority| STANDARD.encode(authority)).collect();
-        let directory = state.map(|state| state.join("artifacts"));
+        let directory = state.and_then(|state| {
+            let opened = state.directory("artifacts");
+            opened
+                .inspect_err(|error| tracing::warn!(%error, "artifacts are kept in memory only: state_directory's artifacts"))
+                .ok()
+        });
         Self { program, limits: limits.clone(), authorities, directory, memory: Mutex::default() }
     }
 
@@ -81,24 +91,25 @@ impl Artifacts {
     }
 
     /// These are the good set's: of the others, those that weren't for the longest time make room.
-    pub fn settle<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
+    pub async fn settle<'a>(&self, references: impl Iterator<Item = &'a Reference>) {
         let good: BTreeSet<String> = references.map(|reference| reference.sha256.clone()).collect();
-        let Some(directory) = &self.directory else {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.good = good;
-            return memory.make_room(0);
-        };
-        for digest in &good {
-            let file = fs::File::options().append(true).open(directory.join(digest));
-            if let Err(error) = file.and_then(|file| file.set_modified(SystemTime::now())) {
-                tracing::debug!(%error, digest, "when an artifact was used isn't noted");
+        self.memory().good.clone_from(&good);
+        let Some(directory) = self.directory.clone() else { return self.memory().make_room(0) };
+        let tidy = move || {
+            for digest in &good {
+                if let Err(error) = directory.set_modified(digest, SystemTime::now()) {
+                    tracing::debug!(%error, digest, "when an artifact was used isn't noted");
+                }
             }
-        }
-        if let Err(error) = make_room(directory, &good)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %directory.display(), %error, "kept artifacts can't be tidied");
-        }
+            if let Err(error) = directory.make_room(MOST_KEPT, MOST_BYTES_KEPT, |name| good.contains(name)) {
+                tracing::warn!(path = %directory.path().display(), %error, "kept artifacts can't be tidied");
+            }
+        };
+        let _ = tokio::task::spawn_blocking(tidy).await;
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn most_bytes(&self) -> usize {
@@ -108,26 +119,34 @@ impl Artifacts {
     /// None when it isn't there, or isn't even an artifact.
     async fn kept(&self, reference: &Reference) -> Option<Result<Vec<u8>, String>> {
         let Some(directory) = &self.directory else {
-            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let memory = self.memory();
             return Some(Artifact::from_bytes(memory.kept.get(&reference.sha256)?)?.into_component(reference));
         };
-        let (path, reference) = (directory.join(&reference.sha256), reference.clone());
-        let read = move || Some(Artifact::from_bytes(&fs::read(path).ok()?)?.into_component(&reference));
+        let (directory, reference) = (directory.clone(), reference.clone());
+        let read = move || match directory.read(&reference.sha256) {
+            Ok(bytes) => Some(Artifact::from_bytes(&bytes?)?.into_component(&reference)),
+            Err(error) => Some(Err(error.to_string())),
+        };
         tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     /// What can't be kept is pulled again next time: no reason to refuse.
     async fn keep(&self, reference: &Reference, bytes: Vec<u8>) {
         let Some(directory) = &self.directory else {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = self.memory();
             memory.make_room(bytes.len());
             memory.kept.insert(reference.sha256.clone(), bytes);
             return;
         };
-        let (path, name) = (directory.clone(), reference.sha256.clone());
-        let written = tokio::task::spawn_blocking(move || write(&path, &name, &bytes)).await;
+        let (within, name, good) = (directory.clone(), reference.sha256.clone(), self.memory().good.clone());
+        let write = move || {
+            let room = MOST_BYTES_KEPT.saturating_sub(bytes.len() as u64);
+            within.make_room(MOST_KEPT - 1, room, |other| other == name || good.contains(other))?;
+            write(&within, &name, &bytes)
+        };
+        let written = tokio::task::spawn_blocking(write).await;
         if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            tracing::warn!(path = %directory.display(), %error, "an artifact can't be kept: after a restart it's pulled again");
+            tracing::warn!(path = %directory.path().display(), %error, "an artifact can't be kept: after a restart it's pulled again");
         }
     }
 }
@@ -143,65 +162,60 @@ impl Memory {
     }
 }
 
-/// Whole or not at all, whenever the process ends.
-fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let beside = directory.join(format!(".{name}"));
-    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    io::Write::write_all(&mut file, bytes)?;
-    // Not yet part of a set that decided: the first to make room.
-    file.set_modified(SystemTime::UNIX_EPOCH)?;
-    file.sync_all()?;
-    fs::rename(beside, directory.join(name))
-}
-
-fn make_room(directory: &Path, good: &BTreeSet<String>) -> io::Result<()> {
-    let mut others = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !good.contains(&name) {
-            let metadata = entry.metadata()?;
-            others.push((metadata.modified()?, metadata.len(), entry.path()));
-        }
-    }
-    others.sort_by_key(|other| std::cmp::Reverse(other.0));
-    let mut bytes = 0_u64;
-    for (at, (_, length, path)) in others.into_iter().enumerate() {
-        bytes = bytes.saturating_add(length);
-        if at >= MOST_KEPT || bytes > MOST_BYTES_KEPT {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+/// Not yet part of a set that decided: the first to make room.
+fn write(directory: &PrivateDirectory, name: &str, bytes: &[u8]) -> io::Result<()> {
+    directory.write(name, bytes)?;
+    directory.set_modified(name, SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_what_is_kept_the_good_sets_stays() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("artifacts");
+    #[tokio::test]
+    async fn of_what_is_kept_the_good_sets_stays() {
+        let outside = tempfile::tempdir().unwrap();
+        let private = PrivateDirectory::within(outside.path()).unwrap();
+        let path = private.directory("artifacts").unwrap();
         let name = |number: usize| format!("{number:064}");
         for number in 0..MOST_KEPT + 5 {
             write(&path, &name(number), b"content").unwrap();
         }
         let good = Reference { registry: "registry.example".into(), repository: "policy".into(), sha256: name(3) };
-        let artifacts = Artifacts::new(PathBuf::new(), &config::Plugins::default(), &[], Some(directory.path()));
-        artifacts.settle([&good].into_iter());
-        assert_eq!(fs::read_dir(&path).unwrap().count(), MOST_KEPT + 1);
+        let artifacts = Artifacts::new(PathBuf::new(), &config::Plugins::default(), &[], Some(&private));
+        artifacts.settle([&good].into_iter()).await;
+        assert_eq!(path.names().unwrap().len(), MOST_KEPT + 1);
         // What was good before goes after what never was.
         let next = Reference { sha256: name(9), ..good.clone() };
         write(&path, &next.sha256, b"content").unwrap();
-        artifacts.settle([&next].into_iter());
+        artifacts.settle([&next].into_iter()).await;
         for number in 100..100 + 2 * MOST_KEPT {
             write(&path, &name(number), b"content").unwrap();
         }
-        artifacts.settle([&next].into_iter());
-        assert!(path.join(name(3)).exists() && path.join(name(9)).exists());
-        assert_eq!(fs::read_dir(&path).unwrap().count(), MOST_KEPT + 1);
+        artifacts.settle([&next].into_iter()).await;
+        let names = path.names().unwrap();
+        assert!(names.contains(&name(3)) && names.contains(&name(9)));
+        assert_eq!(path.names().unwrap().len(), MOST_KEPT + 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_pulled_makes_room_for_itself() {
+        let outside = tempfile::tempdir().unwrap();
+        let private = PrivateDirectory::within(outside.path()).unwrap();
+        let artifacts = Artifacts::new(PathBuf::new(), &config::Plugins::default(), &[], Some(&private));
+        let reference = |number: usize| Reference {
+            registry: "registry.example".into(),
+            repository: "policy".into(),
+            sha256: format!("{number:064}"),
+        };
+        artifacts.keep(&reference(0), b"good".to_vec()).await;
+        artifacts.settle([&reference(0)].into_iter()).await;
+        let kept = || private.directory("artifacts").unwrap().names().unwrap();
+        for number in 1..2 * MOST_KEPT {
+            artifacts.keep(&reference(number), b"refused".to_vec()).await;
+            assert!(kept().len() <= MOST_KEPT + 1, "{number}");
+            assert!(kept().contains(&reference(number).sha256) && kept().contains(&reference(0).sha256), "{number}");
+        }
     }
 
     #[test]

@@ -104,13 +104,26 @@ impl Files {
     /// # Errors
     /// As `read`.
     pub fn from_members(directory: &Path, members: &BTreeMap<String, Vec<u8>>) -> Result<Self, DirectoryError> {
-        let taken = members.iter().filter(|(name, _)| is_member(name)).map(|(name, content)| (name.clone(), content.clone()));
-        let taken: BTreeMap<String, Vec<u8>> = taken.collect();
+        let found = members.iter().map(|(name, content)| (name.as_str(), content.len() as u64));
+        Self::of_members(directory, found, |name| Ok(members.get(name).cloned().unwrap_or_default()))
+    }
+
+    /// A set of files that don't change any more: their names and lengths, and how one is read.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn of_members<'a>(
+        directory: &Path,
+        found: impl Iterator<Item = (&'a str, u64)>,
+        read: impl Fn(&str) -> Result<Vec<u8>, DirectoryError>,
+    ) -> Result<Self, DirectoryError> {
+        let taken: Vec<(&str, u64)> = found.filter(|(name, _)| is_member(name)).collect();
         if taken.is_empty() {
             return Err(DirectoryError::Empty(directory.to_owned()));
         }
-        check_size(directory, taken.iter().map(|(name, content)| (name.as_str(), content.len() as u64)))?;
-        Self::assemble(directory, taken)
+        check_size(directory, taken.iter().copied())?;
+        let members = taken.into_iter().map(|(name, _)| Ok((name.to_owned(), read(name)?)));
+        Self::assemble(directory, members.collect::<Result<_, _>>()?)
     }
 
     fn assemble(directory: &Path, mut members: BTreeMap<String, Vec<u8>>) -> Result<Self, DirectoryError> {

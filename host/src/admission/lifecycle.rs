@@ -86,11 +86,13 @@ impl Lifecycle {
     }
 
     /// The set that was taken back, when these are its files. Any others make it forgotten.
-    pub fn rejected(&mut self, digest: &str) -> Option<&Rejected> {
+    pub async fn rejected(&mut self, digest: &str) -> Option<&Rejected> {
         if self.rejected.as_ref().is_some_and(|rejected| rejected.digest != digest) {
             self.rejected = None;
             self.status.forgets_rejected();
-            self.saved.iter().for_each(|saved| saved.reject(None));
+            if let Some(saved) = &self.saved {
+                saved.reject(None).await;
+            }
         }
         self.rejected.as_ref()
     }
@@ -127,7 +129,7 @@ impl Lifecycle {
         let loading = async move { loader.load_files(&read).await };
         let Loaded { set, activation, tried } = self.meanwhile(loading).await?;
         let mode = activation.mode;
-        if self.active.is_none() && mode != Mode::Immediate && self.has_other_good(&digest) {
+        if self.active.is_none() && mode != Mode::Immediate && self.has_other_good(&digest).await {
             // After a restart: what isn't verified yet doesn't become so by it.
             self.fall_back().await;
             if self.active.is_none() {
@@ -198,7 +200,7 @@ impl Lifecycle {
 
     /// The first set of this process. Where another one was the good one before, this one is still on probation.
     async fn begin(&mut self, candidate: Active, activation: &Activation) -> Result<(), RefusedSet> {
-        let good = self.saved.as_ref().and_then(Saved::good).filter(|good| good.digest != candidate.files.digest);
+        let good = self.saved_good().await.filter(|good| good.digest != candidate.files.digest);
         let good = match good {
             Some(files) if activation.watches() => {
                 let loaded = self.loader.load_files(&files).await;
@@ -212,7 +214,7 @@ impl Lifecycle {
         self.activate(candidate, false).await?;
         match good {
             Some(good) => self.watch(good, &set, activation, following, Comparison::default()),
-            None => self.keep_active(),
+            None => self.keep_active().await,
         }
         Ok(())
     }
@@ -238,7 +240,7 @@ impl Lifecycle {
         let watched = good.filter(|good| activation.watches() && good.files.digest != set.digest);
         match watched {
             Some(good) => self.watch(good, &set, activation, following, comparison),
-            None => self.keep_active(),
+            None => self.keep_active().await,
         }
         Ok(())
     }
@@ -270,16 +272,20 @@ impl Lifecycle {
     }
 
     /// The active set is one to return to, also after a restart.
-    fn keep_active(&self) {
+    async fn keep_active(&self) {
         let Some(active) = &self.active else { return };
-        self.loader.settle(&active.files);
+        self.loader.settle(&active.files).await;
         if let Some(saved) = &self.saved {
-            saved.keep(&active.files);
+            saved.keep(&active.files).await;
         }
     }
 
-    fn has_other_good(&self, digest: &str) -> bool {
-        self.saved.as_ref().and_then(Saved::good).is_some_and(|good| good.digest != digest)
+    async fn saved_good(&self) -> Option<Files> {
+        self.saved.as_ref()?.good().await
+    }
+
+    async fn has_other_good(&self, digest: &str) -> bool {
+        self.saved_good().await.is_some_and(|good| good.digest != digest)
     }
 
     /// Where nothing decides, the saved set does.
@@ -287,7 +293,7 @@ impl Lifecycle {
         if self.active.is_some() {
             return;
         }
-        let Some(files) = self.saved.as_ref().and_then(Saved::good) else { return };
+        let Some(files) = self.saved_good().await else { return };
         let loaded = self.loader.load_files(&files).await;
         let served = match loaded {
             Ok(Loaded { set, activation, .. }) => {

@@ -105,12 +105,13 @@ impl Loader {
     }
 
     /// This set was found good: what it has from registries is kept before all else.
-    pub fn settle(&self, files: &Files) {
+    pub async fn settle(&self, files: &Files) {
         let entries = Manifest::parse(&files.manifest).map(|manifest| manifest.entries).unwrap_or_default();
-        self.artifacts.settle(entries.iter().filter_map(|entry| match &entry.component {
+        let pulled = entries.iter().filter_map(|entry| match &entry.component {
             Component::Oci(reference) => Some(reference),
             _ => None,
-        }));
+        });
+        self.artifacts.settle(pulled).await;
     }
 
     /// Loads the set of the default plugins.
@@ -153,7 +154,7 @@ impl Loader {
         }
         let loaded = match alike.first() {
             // Usually only a configuration changed: that needs no compiler.
-            Some(compiled) => compiled.with_spec(&self.engine, spec, &self.key_sets),
+            Some(compiled) => compiled.with_spec(&self.engine, spec, &self.key_sets).await,
             None => Plugin::load(&self.engine, &self.compiler, component, spec, &self.key_sets).await,
         };
         loaded.map(Arc::new).map_err(|error| RefusedSet::Plugin { plugin: entry.name.clone(), error })

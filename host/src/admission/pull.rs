@@ -20,6 +20,7 @@ use super::{
     artifact::{Artifact, LARGEST_MANIFEST, Layer},
     reference::Reference,
 };
+use crate::config::Environment;
 
 /// What the child needs beside the component, in bytes: itself, TLS and a manifest.
 const ROOM: u64 = 256 << 20;
@@ -66,6 +67,8 @@ impl Request {
         let mut child = Command::new(program)
             .arg("pull-plugin")
             .args(["--memory-bytes", &memory.to_string()])
+            .env_clear()
+            .envs(Environment::of_process().of_network())
             // The allocator would take more than that in advance.
             .env("MIMALLOC_ARENA_RESERVE", "0")
             .stdin(Stdio::piped())
@@ -213,4 +216,29 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 fn in_one_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().filter(|char| !char.is_control()).take(LONGEST_SAID).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    /// Cargo sets its own for each test.
+    const SCRIPT: &str = "#!/bin/sh
+echo \"wicketgate: arena ${MIMALLOC_ARENA_RESERVE-unset}, cargo ${CARGO_MANIFEST_DIR-unset}\" >&2
+exit 1
+";
+
+    #[tokio::test]
+    async fn a_child_gets_no_variables_but_those_of_the_network() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        fs::write(&program, SCRIPT).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let (reference, login) = ("registry.example/p".to_owned(), Login::Anonymous);
+        let request = Request { reference, login, plain_http: false, authorities: Vec::new(), most_bytes: 1 };
+        let said = request.in_child(&program).await.unwrap_err();
+        assert_eq!(said, "arena 0, cargo unset");
+    }
 }

@@ -1,13 +1,10 @@
-//! What outlives the gateway's process: the set that was found good last, and the one that was taken back. Written whole, so that
+//! What outlives the gateway's process: the set that was found good last, and the one that was rejected. Written whole, so that
 //! whenever the process ends there's one set or the other.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::sync::Arc;
 
-use super::directory::{Files, MANIFEST};
-use crate::plugin::{PrivateDirectory, write_whole};
+use super::directory::{DirectoryError, Files, MANIFEST};
+use crate::plugin::PrivateDirectory;
 
 /// Which of the saved sets is the good one.
 const GOOD: &str = "good";
@@ -18,7 +15,7 @@ const SETS: &str = "sets";
 #[derive(Clone, Debug)]
 pub struct Saved(PrivateDirectory);
 
-/// A set that was taken back and isn't tried again.
+/// A set that was taken back or dropped from the shadow, and isn't tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     pub digest: String,
@@ -32,14 +29,21 @@ impl Saved {
         Self(private)
     }
 
-    /// The set that was found good last, if it's still whole.
-    pub fn good(&self) -> Option<Files> {
+    /// The set that was found good last, if it's still whole. As all that follows, off the thread that asks: a disk may be slow.
+    pub async fn good(&self) -> Option<Files> {
+        let saved = self.clone();
+        tokio::task::spawn_blocking(move || saved.read_good()).await.ok()?
+    }
+
+    fn read_good(&self) -> Option<Files> {
         let digest = String::from_utf8(self.read(GOOD)?).ok()?;
-        let directory = self.set(&digest)?;
-        match Files::read(&directory) {
+        if !is_digest(&digest) {
+            return None;
+        }
+        match self.set(&digest) {
             Ok(files) if files.digest == digest => Some(files),
             Ok(_) => {
-                tracing::error!(path = %directory.display(), "the saved plugin set isn't what was saved: it isn't used");
+                tracing::error!(digest, "the saved plugin set isn't what was saved: it isn't used");
                 None
             }
             Err(error) => {
@@ -50,41 +54,43 @@ impl Saved {
     }
 
     /// Saves a set as the good one, in place of the one before.
-    pub fn keep(&self, files: &Files) {
-        if let Err(error) = self.try_keep(files) {
+    pub async fn keep(&self, files: &Arc<Files>) {
+        let (saved, files) = (self.clone(), Arc::clone(files));
+        if let Err(error) = in_background(move || saved.write_good(&files)).await {
             tracing::error!(%error, "the plugin set can't be saved: after a restart with a broken directory an older one serves, or none");
         }
     }
 
-    fn try_keep(&self, files: &Files) -> std::io::Result<()> {
+    fn write_good(&self, files: &Files) -> std::io::Result<()> {
         let sets = self.0.directory(SETS)?;
-        let place = sets.join(&files.digest);
         // What stands there under its digest may have been cut short: it's written anew, each file whole.
-        fs::create_dir_all(&place)?;
+        let place = sets.directory(&files.digest)?;
         for (name, content) in &files.members {
-            write_whole(&place.join(name), content)?;
+            place.write(name, content)?;
         }
-        write_whole(&place.join(MANIFEST), files.manifest.as_bytes())?;
+        place.write(MANIFEST, files.manifest.as_bytes())?;
         self.0.write(GOOD, files.digest.as_bytes())?;
-        for entry in fs::read_dir(&sets)?.filter_map(Result::ok).filter(|entry| entry.path() != place) {
-            let _ = fs::remove_dir_all(entry.path());
+        for other in sets.names()?.iter().filter(|name| **name != files.digest) {
+            let _ = sets.remove(other);
         }
         Ok(())
     }
 
-    /// What was taken back.
+    /// What isn't tried again. At the start only: it's read on the thread that asks.
     pub fn rejected(&self) -> Option<Rejected> {
         let text = String::from_utf8(self.read(REJECTED)?).ok()?;
         let (digest, why) = text.split_once('\n')?;
         is_digest(digest).then(|| Rejected { digest: digest.to_owned(), why: why.to_owned() })
     }
 
-    pub fn reject(&self, rejected: Option<&Rejected>) {
-        let done = match rejected {
-            Some(Rejected { digest, why }) => self.0.write(REJECTED, format!("{digest}\n{why}").as_bytes()),
-            None => self.0.remove(REJECTED),
+    pub async fn reject(&self, rejected: Option<&Rejected>) {
+        let text = rejected.map(|Rejected { digest, why }| format!("{digest}\n{why}"));
+        let private = self.0.clone();
+        let write = move || match text {
+            Some(text) => private.write(REJECTED, text.as_bytes()),
+            None => private.remove(REJECTED),
         };
-        if let Err(error) = done {
+        if let Err(error) = in_background(write).await {
             tracing::error!(%error, "what was rejected can't be saved: a restart may try it again");
         }
     }
@@ -93,8 +99,14 @@ impl Saved {
         self.0.read(name).inspect_err(|error| tracing::error!(name, %error, "what was saved can't be read")).ok()?
     }
 
-    fn set(&self, digest: &str) -> Option<PathBuf> {
-        is_digest(digest).then(|| Path::new(self.0.path()).join(SETS).join(digest))
+    fn set(&self, digest: &str) -> Result<Files, DirectoryError> {
+        let path = self.0.path().join(SETS).join(digest);
+        let unreadable = |error| DirectoryError::Unreadable(path.clone(), error);
+        let place = self.0.directory(SETS).and_then(|sets| sets.directory(digest)).map_err(unreadable)?;
+        let found = place.files().map_err(unreadable)?;
+        Files::of_members(&path, found.iter().map(|kept| (kept.name.as_str(), kept.bytes)), |name| {
+            place.read(name).map(Option::unwrap_or_default).map_err(unreadable)
+        })
     }
 }
 
@@ -103,8 +115,12 @@ impl Saved {
 impl Rejected {
     /// For operators.
     pub fn in_words(&self) -> String {
-        format!("it was taken back and isn't tried again until the directory changes: {}", self.why)
+        format!("it isn't tried again until the directory changes: {}", self.why)
     }
+}
+
+async fn in_background(write: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> std::io::Result<()> {
+    tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 fn is_digest(text: &str) -> bool {
@@ -113,68 +129,68 @@ fn is_digest(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, fs, path::Path};
 
     use super::*;
 
-    fn files(manifest: &str) -> Files {
+    fn files(manifest: &str) -> Arc<Files> {
         let members = [(MANIFEST, manifest), ("a.wasm", "A"), ("cases.yaml", "c")];
         let members: BTreeMap<String, Vec<u8>> = members.map(|(name, content)| (name.to_owned(), content.into())).into();
-        Files::from_members(Path::new("here"), &members).unwrap()
+        Arc::new(Files::from_members(Path::new("here"), &members).unwrap())
     }
 
-    #[test]
-    fn the_last_good_set_is_what_is_read() {
+    #[tokio::test]
+    async fn the_last_good_set_is_what_is_read() {
         let outside = tempfile::tempdir().unwrap();
         let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
-        assert_eq!(saved.good(), None);
+        assert_eq!(saved.good().await, None);
         for manifest in ["one", "two", "two"] {
-            saved.keep(&files(manifest));
-            assert_eq!(saved.good(), Some(files(manifest)));
+            saved.keep(&files(manifest)).await;
+            assert_eq!(saved.good().await.map(Arc::new), Some(files(manifest)));
         }
         assert_eq!(fs::read_dir(outside.path().join("plugins/sets")).unwrap().count(), 1);
     }
 
-    #[test]
-    fn a_set_that_is_not_what_was_saved_is_not_used() {
+    #[tokio::test]
+    async fn a_set_that_is_not_what_was_saved_is_not_used() {
         let outside = tempfile::tempdir().unwrap();
         let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
-        saved.keep(&files("one"));
-        let place = outside.path().join("plugins/sets").join(files("one").digest);
+        saved.keep(&files("one")).await;
+        let place = outside.path().join("plugins/sets").join(&files("one").digest);
         fs::write(place.join("a.wasm"), "B").unwrap();
-        assert_eq!(saved.good(), None);
+        assert_eq!(saved.good().await, None);
         fs::remove_dir_all(&place).unwrap();
-        assert_eq!(saved.good(), None);
-        saved.keep(&files("one"));
+        assert_eq!(saved.good().await, None);
+        saved.keep(&files("one")).await;
         for bad in ["../../elsewhere", "", "zz"] {
             fs::write(outside.path().join("plugins/good"), bad).unwrap();
-            assert_eq!(saved.good(), None, "{bad:?}");
+            assert_eq!(saved.good().await, None, "{bad:?}");
         }
     }
 
-    #[test]
-    fn a_process_that_ends_at_any_point_leaves_a_set() {
+    #[tokio::test]
+    async fn a_process_that_ends_at_any_point_leaves_a_set() {
         let outside = tempfile::tempdir().unwrap();
         let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
-        saved.keep(&files("one"));
+        saved.keep(&files("one")).await;
         // As if the next one had been cut off: some of its files, unfinished ones, and no word that it's the good one.
-        let place = outside.path().join("plugins/sets").join(files("two").digest);
+        let place = outside.path().join("plugins/sets").join(&files("two").digest);
         fs::create_dir(&place).unwrap();
         fs::write(place.join("a.wasm"), "").unwrap();
         fs::write(outside.path().join("plugins/good.unfinished"), "xx").unwrap();
-        assert_eq!(saved.good(), Some(files("one")));
-        saved.keep(&files("two"));
-        assert_eq!(saved.good(), Some(files("two")));
+        assert_eq!(saved.good().await.map(Arc::new), Some(files("one")));
+        saved.keep(&files("two")).await;
+        assert_eq!(saved.good().await.map(Arc::new), Some(files("two")));
     }
 
-    #[test]
-    fn what_was_taken_back_is_remembered() {
+    #[tokio::test]
+    async fn what_was_rejected_is_remembered() {
         let outside = tempfile::tempdir().unwrap();
         let saved = Saved::new(PrivateDirectory::within(outside.path()).unwrap());
         let rejected = Rejected { digest: "ab".repeat(32), why: "failed:\ntwice".into() };
-        saved.reject(Some(&rejected));
+        saved.reject(Some(&rejected)).await;
         assert_eq!(saved.rejected(), Some(rejected));
-        saved.reject(None);
+        saved.reject(None).await;
         assert_eq!(saved.rejected(), None);
     }
 }

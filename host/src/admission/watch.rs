@@ -150,7 +150,7 @@ impl Found {
             }
             Err(_) => return,
         };
-        if let Some(rejected) = lifecycle.rejected(&files.digest) {
+        if let Some(rejected) = lifecycle.rejected(&files.digest).await {
             if self.refused.is_none() {
                 let (digest, rejected) = (files.digest.clone(), rejected.clone());
                 tracing::warn!(why = rejected.why, "this plugin set isn't tried again until the directory changes");

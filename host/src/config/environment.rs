@@ -10,6 +10,9 @@ const PREFIX: &str = "WICKETGATE_";
 /// Keys that stand outside a section.
 const TOP: [&str; 3] = ["name", "public_url", "base_domain"];
 
+/// In either case, as clients of HTTP read them; certificates as OpenSSL does.
+const NETWORK: [&str; 6] = ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE"];
+
 /// The variables that a configuration is read under; not the process's own in tests.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -39,6 +42,13 @@ impl Environment {
     pub fn admin_port(&self) -> Option<u16> {
         let listen = self.variable("WICKETGATE_ADMIN__LISTEN")?;
         listen.parse::<std::net::SocketAddr>().ok().map(|listen| listen.port())
+    }
+
+    /// What a process that speaks with registries needs to know: the way out, and whom to trust. Nothing else is handed on, because the
+    /// gateway's secrets may stand in its variables.
+    pub fn of_network(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_ours = |name: &str| NETWORK.contains(&name) || NETWORK.iter().any(|one| one.to_ascii_lowercase() == name);
+        self.0.iter().filter(move |(name, _)| is_ours(name)).map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     /// Whether somebody wants no colours on any terminal (no-color.org).
@@ -126,4 +136,18 @@ fn is_service_link(rest: &str) -> bool {
     ends.iter().any(|end| rest.ends_with(end))
         || rest.contains("SERVICE_PORT_")
         || rest.split_once("PORT_").is_some_and(|(_, port)| port.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_network_is_the_way_out_and_whom_to_trust() {
+        let all = ["HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "WICKETGATE_ADMIN__TOKEN", "Https_Proxy", "PATH", "MY_HTTP_PROXY"];
+        let environment: Environment = all.into_iter().map(|name| (name, "x")).collect();
+        let mut names: Vec<_> = environment.of_network().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["HTTPS_PROXY", "SSL_CERT_FILE", "no_proxy"]);
+    }
 }

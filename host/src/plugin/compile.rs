@@ -6,10 +6,16 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     process::{Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, process::Command, sync::Mutex};
+use tokio::{
+    io::AsyncWriteExt,
+    process::Command,
+    sync::Mutex,
+    task::{JoinError, spawn_blocking},
+};
 
 mod cached;
 
@@ -32,7 +38,7 @@ pub struct Compiler {
     /// The program that is run as the child. None compiles in this process, without limits.
     program: Option<PathBuf>,
     limits: config::Plugins,
-    cache: Option<Cache>,
+    cache: Option<Arc<Cache>>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -65,7 +71,7 @@ impl Compiled {
 impl Compiler {
     /// `program` is run as the child; for the gateway that's itself. With a private directory, what was compiled is kept there.
     pub fn new(program: PathBuf, limits: &config::Plugins, private: Option<&PrivateDirectory>) -> Self {
-        let cache = private.and_then(Cache::within);
+        let cache = private.and_then(Cache::within).map(Arc::new);
         Self { program: Some(program), limits: limits.clone(), cache, one_at_a_time: Mutex::new(()) }
     }
 
@@ -77,14 +83,21 @@ impl Compiler {
     /// Compiles a component. Takes 20 to 100 ms for a Rust plugin, seconds for an interpreter.
     pub async fn compile(&self, component: &[u8]) -> Result<Compiled, CompileError> {
         let _turn = self.one_at_a_time.lock().await;
-        if let Some(known) = self.cache.as_ref().and_then(|cache| cache.find(component)) {
+        let Some(cache) = &self.cache else { return self.compile_anew(component).await };
+        // Digests of so much and the disk would hold up everything else on this thread.
+        let stopped =
+            |error: JoinError| CompileError::Refused(format!("looking for what was compiled before was stopped: {error}"));
+        let (within, wanted) = (Arc::clone(cache), Arc::<[u8]>::from(component));
+        let content = Arc::clone(&wanted);
+        if let Some(known) = spawn_blocking(move || within.find(&content)).await.map_err(stopped)? {
             return Ok(known);
         }
-        let compiled = self.compile_anew(component).await?;
-        if let Some(cache) = &self.cache {
-            cache.keep(component, &compiled);
-        }
-        Ok(compiled)
+        let (within, compiled) = (Arc::clone(cache), self.compile_anew(component).await?);
+        let keep = move || {
+            within.keep(&wanted, &compiled);
+            compiled
+        };
+        spawn_blocking(keep).await.map_err(stopped)
     }
 
     async fn compile_anew(&self, component: &[u8]) -> Result<Compiled, CompileError> {

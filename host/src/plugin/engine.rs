@@ -11,15 +11,24 @@ use wasmtime::{
     component::{Component, HasSelf, Linker},
 };
 
-use super::{bindings::v0_1, host_calls::HostState, wasi};
+use super::{bindings::v0_1, host_calls::HostState, wasi, worker::INSTANCES};
 use crate::config;
 
 /// The epoch ticks so often; budgets are counted in ticks.
 pub const TICK: Duration = Duration::from_millis(1);
 /// Plugins of one set at most: what the pool is sized for.
 pub const MOST_PLUGINS: usize = 16;
-/// Sets alive at a time at most: the one that serves, the one that is being admitted, one that is still draining.
-const LIVE_SETS: usize = 3;
+/// Sets of which a worker has instances at most: the one that decides, the one that is prepared to, and one that is asked again by a
+/// request that it decided about.
+const WORKER_SETS: usize = 3;
+/// Sets that run in the background at most: one in the shadow and the one that it's compared with, the one before on probation, and,
+/// while those are being ended, a new one that is tried and replayed, with that which decides.
+const BACKGROUND_SETS: usize = 6;
+/// Sets whose plugins with WASI have instances: the one that decides, the one to return to, a new one, and one that is still draining.
+const WASI_SETS: usize = 4;
+/// Each takes 4 GiB of addresses, of which a process has 128 TiB. With more than 80 workers there are fewer than two for each
+/// instance, with more than 160 sets may be smaller than `MOST_PLUGINS`.
+const MOST_MEMORIES: u32 = 16 << 10;
 const WASM_STACK_BYTES: usize = 512 * 1024;
 /// Rust's components have one; those of other languages have small ones beside it, of the adapters that their tools link in.
 const MEMORIES: u32 = 4;
@@ -103,17 +112,13 @@ pub fn call_output_bytes() -> usize {
 }
 
 fn pool(limits: &config::Plugins, workers: usize) -> PoolingAllocationConfig {
-    let plugins = MOST_PLUGINS * LIVE_SETS;
-    // For each worker, and for the control thread that filters and admits: an instance and a spare of each plugin. For each thread of
-    // plugins with WASI: those that are kept, and as many again that run one call only.
-    let instances = (workers + 2) * 2 * plugins + wasi::count(workers) * 2 * wasi::INSTANCES * plugins;
-    let instances = u32::try_from(instances).unwrap_or(u32::MAX);
+    let instances = u32::try_from(instances(workers)).unwrap_or(u32::MAX / 4);
     // A call that can be put off has a stack of its own, as long as it runs; so has a first `configure`.
-    let stacks = u32::try_from(wasi::count(workers) * wasi::INSTANCES * plugins + 1).unwrap_or(u32::MAX);
+    let stacks = u32::try_from(wasi::count(workers) * wasi::INSTANCES * MOST_PLUGINS * WASI_SETS + 1).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 4)
-        .total_memories(instances * 2)
+        .total_memories((instances * 2).min(MOST_MEMORIES))
         .total_tables(instances * 2)
         .total_stacks(stacks)
         .max_memory_size(limits.memory_mib << 20)
@@ -125,6 +130,17 @@ fn pool(limits: &config::Plugins, workers: usize) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(64 * 1024)
         .table_keep_resident(16 * 1024);
     pool
+}
+
+/// Slots of the pool cost addresses, and memory only while they're used.
+fn instances(workers: usize) -> usize {
+    let of_a_set = INSTANCES * MOST_PLUGINS;
+    // The control thread is one as well. A call that is made again has an instance of its own.
+    let on_workers = (workers + 1) * (of_a_set * WORKER_SETS + 1);
+    // Of each thread for plugins with WASI: those that are kept, and as many again that run one call only.
+    let with_wasi = wasi::count(workers) * 2 * wasi::INSTANCES * MOST_PLUGINS * WASI_SETS;
+    // A first `configure` is one more.
+    on_workers + of_a_set * BACKGROUND_SETS + with_wasi + 1
 }
 
 /// A thread of the operating system, because a busy worker could starve a task. It ends with the engine.
@@ -139,3 +155,6 @@ fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -258,7 +258,7 @@ pub(super) fn undecided(plugin: &Arc<PluginName>, error: types::Error) -> Fault 
 /// A fault before there was an instance.
 pub(super) fn stillborn(plugin: &Arc<PluginName>, error: &wasmtime::Error) -> Fault {
     let mut fault = fault(plugin, error);
-    if fault.kind == FaultKind::Trap {
+    if matches!(fault.kind, FaultKind::Trap | FaultKind::Output) {
         fault.kind = FaultKind::Instance;
     }
     fault

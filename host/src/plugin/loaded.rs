@@ -140,15 +140,16 @@ impl Plugin {
     /// # Errors
     /// Says in one sentence what is wrong with the component, its configuration or its grants.
     pub async fn load(
-        engine: &Engine,
+        engine: &Arc<Engine>,
         compiler: &Compiler,
         component: &[u8],
         spec: PluginSpec,
-        key_sets: &KeySets,
+        key_sets: &Arc<KeySets>,
     ) -> Result<Self, LoadError> {
         Self::check_bytes(engine, component)?;
         let compiled = compiler.compile(component).await?;
-        Self::link(engine, &compiled, component, spec, key_sets)
+        let (engine, key_sets, component) = (Arc::clone(engine), Arc::clone(key_sets), component.to_vec());
+        in_background(move || Self::link(&engine, &compiled, &component, spec, &key_sets)).await
     }
 
     /// The part before compilation: a component's size and its first bytes.
@@ -181,8 +182,10 @@ impl Plugin {
     ///
     /// # Errors
     /// As for `load`.
-    pub fn with_spec(&self, engine: &Engine, spec: PluginSpec, key_sets: &KeySets) -> Result<Self, LoadError> {
-        Self::of(engine, self.runnable.clone(), self.sha256.clone(), self.component_bytes, spec, key_sets)
+    pub async fn with_spec(&self, engine: &Arc<Engine>, spec: PluginSpec, key_sets: &Arc<KeySets>) -> Result<Self, LoadError> {
+        let (engine, key_sets) = (Arc::clone(engine), Arc::clone(key_sets));
+        let (runnable, sha256, bytes) = (self.runnable.clone(), self.sha256.clone(), self.component_bytes);
+        in_background(move || Self::of(&engine, runnable, sha256, bytes, spec, &key_sets)).await
     }
 
     fn of(
@@ -361,6 +364,13 @@ impl Pre {
             calls: AtomicUsize::new(0),
         })))
     }
+}
+
+/// Linking takes as long as much machine code is, and a first `configure` as long as it may: the thread that admits has other things to
+/// do meanwhile.
+async fn in_background(load: impl FnOnce() -> Result<Plugin, LoadError> + Send + 'static) -> Result<Plugin, LoadError> {
+    let stopped = |error| Err(LoadError::Link(format!("it was stopped: {error}")));
+    tokio::task::spawn_blocking(load).await.unwrap_or_else(stopped)
 }
 
 /// The preamble of a component (component model binary format): magic, version 13, layer 1.

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Weak},
 };
 
@@ -21,12 +21,14 @@ use super::{
 use crate::domain::Timestamp;
 
 /// An instance and a spare, so that a trap costs the next caller no instantiation.
-const INSTANCES: usize = 2;
+pub const INSTANCES: usize = 2;
 
 /// The plugin side of one thread.
 pub struct Worker {
     engine: Arc<Engine>,
     slots: RefCell<HashMap<u64, Slot>>,
+    /// The plugins of the set that was prepared last.
+    prepared: RefCell<HashSet<u64>>,
     /// Plugins with WASI that were asked, where that must be known.
     elsewhere: RefCell<HashMap<u64, Weak<wasi::Blueprint>>>,
     cache: RefCell<DecisionCache>,
@@ -51,6 +53,7 @@ impl Worker {
         Self {
             engine,
             slots: RefCell::default(),
+            prepared: RefCell::default(),
             elsewhere: RefCell::default(),
             cache: RefCell::new(cache),
             key: RefCell::default(),
@@ -85,13 +88,17 @@ impl Worker {
         slots.get(&plugin.key).and_then(|slot| slot.ready.last()).map(Instance::memory_bytes)
     }
 
-    /// Instantiates and configures a set's plugins of the given kinds before the set is used, and lets go of instances whose
-    /// set is gone. Those with WASI have had theirs, on their own threads, since they were loaded.
+    /// Instantiates and configures a set's plugins of the given kinds before the set is used, and lets go of all instances but those
+    /// of the set before, which decides until then: others may be held for hours by a request that they decided about, and are
+    /// made anew where that asks again. Those with WASI have had theirs, on their own threads, since they were loaded.
     ///
     /// # Errors
     /// The first plugin that can't be instantiated here, or declares something else than at admission.
     pub fn prepare(&self, set: &PluginSet, kinds: &[Kind]) -> Result<(), Fault> {
-        self.slots.borrow_mut().retain(|_, slot| slot.plugin.strong_count() > 0);
+        let plugins: HashSet<u64> = set.plugins().map(|plugin| plugin.key).collect();
+        let before = self.prepared.replace(plugins.clone());
+        let stays = |key: &u64| plugins.contains(key) || before.contains(key);
+        self.slots.borrow_mut().retain(|key, slot| slot.plugin.strong_count() > 0 && stays(key));
         self.engine.wasi_threads.forget_gone();
         self.cache.borrow_mut().forget_all_but(|plugin| self.slots.borrow().contains_key(&plugin));
         let here = |plugin: &&Arc<Plugin>| kinds.contains(&plugin.spec.kind) && !matches!(plugin.pre, Pre::Wasi(_));

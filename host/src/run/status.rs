@@ -19,6 +19,7 @@ use crate::{
 pub struct GatewayStatus {
     pub board: Arc<Board>,
     pub admission: AdmissionStatus,
+    pub state_directory: Value,
     pub snapshots: Arc<Snapshots>,
     pub activities: Arc<Activities>,
     pub leader: Leader,
@@ -62,7 +63,9 @@ impl Status for GatewayStatus {
     }
 
     fn plugins(&self) -> Value {
-        self.admission.to_json()
+        let mut status = self.admission.to_json();
+        status["state_directory"] = self.state_directory.clone();
+        status
     }
 
     fn decision(&self, id: &str) -> Option<Value> {

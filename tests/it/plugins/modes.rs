@@ -121,7 +121,7 @@ async fn a_shadow_decides_nothing_and_is_dropped_when_it_differs() {
         status["refused"]["why"].as_str().map(str::to_owned)
     })
     .await;
-    assert!(dropped.starts_with("it was taken back and isn't tried again until the directory changes: dropped from the shadow: "));
+    assert!(dropped.starts_with("it isn't tried again until the directory changes: dropped from the shadow: "));
     assert!(dropped.contains("reject (closed) now"), "{dropped}");
     everybody_enters(&gateway).await;
     assert_eq!(generation(&gateway).await, Some(1));

@@ -131,3 +131,32 @@ async fn others_cannot_look_into_what_is_saved() {
     assert_eq!(std::fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(std::fs::read_dir(private.join("compiled")).unwrap().count() >= 1, "compiled components are kept");
 }
+
+#[tokio::test]
+async fn a_state_directory_that_was_opened_to_a_group_is_closed_and_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new(&only(activated("", "allow: [everyone]")));
+    let mut gateway = Gateway::start(&config(&site)).await;
+    assert_eq!(enters(&gateway, "bob").await, 200);
+    let private = gateway.directory.path().join("state/plugins");
+    gateway.kill();
+    std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o2770)).unwrap();
+    gateway.start_again().await;
+    assert_eq!(enters(&gateway, "bob").await, 200);
+    assert_eq!(std::fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(gateway.status("/plugins").await["state_directory"]["unusable"].is_null());
+}
+
+#[tokio::test]
+async fn a_state_directory_that_cannot_be_used_stops_nothing() {
+    let site = Site::new(&only(activated("", "allow: [everyone]")));
+    let mut gateway = Gateway::start(&config(&site)).await;
+    let private = gateway.directory.path().join("state/plugins");
+    gateway.kill();
+    std::fs::remove_dir_all(&private).unwrap();
+    std::fs::write(&private, "in its place").unwrap();
+    gateway.start_again().await;
+    assert_eq!(enters(&gateway, "bob").await, 200);
+    let unusable = gateway.status("/plugins").await["state_directory"]["unusable"].to_string();
+    assert!(unusable.contains("plugins.state_directory: ") && unusable.contains("expected a directory"), "{unusable}");
+}

@@ -59,7 +59,7 @@ impl Lifecycle {
                 match verdict {
                     probation::Verdict::Keep => {
                         self.status.found_good();
-                        self.keep_active();
+                        self.keep_active().await;
                     }
                     probation::Verdict::RollBack(why) => self.roll_back(good, why).await,
                 }
@@ -79,7 +79,7 @@ impl Lifecycle {
                 self.metrics.compared(comparison.replayed, comparison.differences);
                 self.metrics.refused();
                 let why = format!("dropped from the shadow: {why}");
-                self.reject(Rejected { digest: candidate.files.digest.clone(), why }, What::Dropped);
+                self.reject(Rejected { digest: candidate.files.digest.clone(), why }, What::Dropped).await;
                 Ok(())
             }
         }
@@ -102,13 +102,15 @@ impl Lifecycle {
             return;
         }
         self.metrics.rolled_back();
-        self.reject(Rejected { digest: bad.files.digest.clone(), why }, What::RolledBack);
+        self.reject(Rejected { digest: bad.files.digest.clone(), why }, What::RolledBack).await;
     }
 
-    fn reject(&mut self, rejected: Rejected, what: What) {
+    async fn reject(&mut self, rejected: Rejected, what: What) {
         self.status.refused(Some(&rejected.digest), what, &rejected.why);
         self.status.rejects(rejected.clone());
-        self.saved.iter().for_each(|saved| saved.reject(Some(&rejected)));
+        if let Some(saved) = &self.saved {
+            saved.reject(Some(&rejected)).await;
+        }
         self.rejected = Some(rejected);
     }
 }

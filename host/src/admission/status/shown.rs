@@ -66,7 +66,7 @@ fn describe(plugin: &Plugin) -> Value {
         "grants": {
             "log": plugin.spec.grants.log,
             "key_sets": plugin.spec.grants.key_sets,
-            "may_read_session": plugin.spec.grants.may_read_session,
+            "facts": plugin.spec.grants.may_read_session.then_some("may-read-session").as_slice(),
         },
         "wasi": plugin.wasi_imports(),
         "reads": plugin.declaration().inputs.describe(),

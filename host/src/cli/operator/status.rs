@@ -197,7 +197,7 @@ mod tests {
             "history": [{"at_ms": 1_800_000_000_000_u64, "what": "refused", "digest": "0123456789abcdef", "why": "no\u{7}"}],
             "plugins": [{
                 "name": "auth", "kind": "authenticator", "sha256": "ab".repeat(32), "bytes": 36_864,
-                "grants": {"log": true, "key_sets": ["gateway", "clearml"], "may_read_session": false},
+                "grants": {"log": true, "key_sets": ["gateway", "clearml"], "facts": []},
                 "reads": ["cookie a (credential)"], "call_budget_ms": 5, "memory_bytes": 16_777_216,
                 "calls": 1_234, "cache_hits": 5, "faults": {"trap": 2, "error": 0},
                 "decisions": {"allow": 7}, "keeps_state": false, "last_fault": null,

@@ -64,9 +64,9 @@ fn spec(config: &str) -> PluginSpec {
     }
 }
 
-async fn load(engine: &Engine, component: &[u8], spec: PluginSpec) -> Result<Plugin, LoadError> {
+async fn load(engine: &Arc<Engine>, component: &[u8], spec: PluginSpec) -> Result<Plugin, LoadError> {
     let compiler = Compiler::in_process(&config::Plugins::default());
-    Plugin::load(engine, &compiler, component, spec, &KeySets::default()).await
+    Plugin::load(engine, &compiler, component, spec, &Arc::<KeySets>::default()).await
 }
 
 async fn bench_with(spec: PluginSpec) -> Bench {
@@ -305,7 +305,7 @@ async fn instances_end_with_their_plugin() {
 
 #[tokio::test]
 async fn a_configuration_that_sleeps_is_refused() {
-    let engine = Engine::new(&config::Plugins::default(), 1).unwrap();
+    let engine = Arc::new(Engine::new(&config::Plugins::default(), 1).unwrap());
     let refused = load(&engine, &COMPONENT, spec("sleep")).await.err().unwrap().to_string();
     assert!(refused.contains("deadline: the budget of 100ms is used up"), "{refused}");
 }

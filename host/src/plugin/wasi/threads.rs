@@ -102,6 +102,8 @@ impl Threads {
 
     /// Has every thread make instances of a plugin, so that the first call finds them. Blocks likewise.
     pub fn prepare(&self, plugin: &Arc<Blueprint>) -> Result<(), LoadError> {
+        // One set after the other may be refused: nothing else takes their instances away.
+        self.forget_gone();
         let prepare = |lane: &Lane| {
             let (done, answer) = oneshot::channel();
             let _ = lane.jobs.send(Job::Prepare { plugin: Arc::clone(plugin), done });
