@@ -285,7 +285,10 @@ impl Lifecycle {
     }
 
     async fn has_other_good(&self, digest: &str) -> bool {
-        self.saved_good().await.is_some_and(|good| good.digest != digest)
+        match &self.saved {
+            Some(saved) => saved.has_other_good(digest).await,
+            None => false,
+        }
     }
 
     /// Where nothing decides, the saved set does.

@@ -35,11 +35,19 @@ impl Saved {
         tokio::task::spawn_blocking(move || saved.read_good()).await.ok()?
     }
 
+    /// Whether a set was found good last that isn't this one, be it whole or not.
+    pub async fn has_other_good(&self, digest: &str) -> bool {
+        let saved = self.clone();
+        let good = tokio::task::spawn_blocking(move || saved.good_digest()).await;
+        good.ok().flatten().is_some_and(|good| good != digest)
+    }
+
+    fn good_digest(&self) -> Option<String> {
+        String::from_utf8(self.read(GOOD)?).ok().filter(|digest| is_digest(digest))
+    }
+
     fn read_good(&self) -> Option<Files> {
-        let digest = String::from_utf8(self.read(GOOD)?).ok()?;
-        if !is_digest(&digest) {
-            return None;
-        }
+        let digest = self.good_digest()?;
         match self.set(&digest) {
             Ok(files) if files.digest == digest => Some(files),
             Ok(_) => {
