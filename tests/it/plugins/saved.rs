@@ -86,6 +86,24 @@ async fn a_restart_verifies_nothing_by_itself() {
 }
 
 #[tokio::test]
+async fn where_the_saved_set_is_damaged_nothing_is_verified_by_it() {
+    let mut site = Site::new(&only(activated("", "allow: [everyone]")));
+    let mut gateway = Gateway::start(&config(&site)).await;
+    assert_eq!(enters(&gateway, "bob").await, 200);
+    gateway.kill();
+    let sets = gateway.directory.path().join("state/plugins/sets");
+    let saved = std::fs::read_dir(sets).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(saved.join("plugins.yaml"), "version: 1").unwrap();
+    site.mount(&activated("mode: verified", "closed: Nobody may enter."));
+    gateway.start_again().await;
+    let why = refused(&gateway, None).await;
+    assert!(why.starts_with("not activated: the saved set, with which it had to be compared, can't be used"), "{why}");
+    assert_eq!(enters(&gateway, "bob").await, 503, "nothing decides");
+    site.mount(&activated("", "allow: [everyone]"));
+    eventually("what says that it's meant", async || (enters(&gateway, "bob").await == 200).then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_set_that_replaced_a_good_one_is_still_watched_after_a_restart() {
     let mut site = Site::new(&only(activated("", "allow: [everyone]")));
     let mut gateway = Gateway::start(&config(&site)).await;

@@ -113,6 +113,34 @@ async fn a_plugin_that_fails_for_people_is_taken_back() {
     assert_eq!(newcomer().get(&gateway.at(SESSION)).await.status, 200);
 }
 
+/// It fails before it looks at a token: who was turned away is known by what the set before would have made of the same inputs.
+#[tokio::test]
+async fn an_authenticator_that_fails_for_people_is_taken_back() {
+    let mut site = Site::new(&only(activated("", "allow: [everyone]")));
+    let gateway = Gateway::start(&site.config()).await;
+    for _ in 0..3 {
+        assert_eq!(newcomer().get(&gateway.at(SESSION)).await.status, 200);
+    }
+    let hostile = format!(
+        "{{name: hostile, kind: authenticator, file: hostile.wasm, grants: {{log: true, key_sets: [people]}}, \
+         limits: {{call_budget_ms: 500}}, config: {{behaviour: {}}}}}",
+        Behaviour::Trap.name()
+    );
+    let policy = "{name: policy, kind: routing-policy, builtin: routing-policy, config: {allow: [everyone]}}";
+    let bad = manifest(&[DEFAULTS[0], hostile.as_str(), DEFAULTS[1], policy]);
+    site.plugins.replace(&[("plugins.yaml", bad.as_bytes()), ("hostile.wasm", component("authenticator"))]);
+    swapped(&gateway, 1).await;
+    let why = taken_back(&gateway, async || {
+        assert_ne!(Client::default().get(&gateway.at(SESSION)).await.status, 200);
+        newcomer().get(&gateway.at(SESSION)).await;
+    })
+    .await;
+    assert!(why.starts_with("plugins failed for "), "{why}");
+    assert!(why.contains("the last: plugin 'hostile' trap ("), "{why}");
+    assert_eq!(newcomer().get(&gateway.at(SESSION)).await.status, 200);
+    assert_eq!(generation(&gateway).await, Some(1));
+}
+
 #[tokio::test]
 async fn strangers_who_trap_a_plugin_or_are_denied_change_nothing() {
     let mut site = Site::new(&only(activated("", "allow: [everyone]")));
