@@ -154,7 +154,7 @@ impl Loader {
         }
         let loaded = match alike.first() {
             // Usually only a configuration changed: that needs no compiler.
-            Some(compiled) => compiled.with_spec(&self.engine, spec, &self.key_sets).await,
+            Some(compiled) => compiled.respecified(&self.engine, spec, &self.key_sets).await,
             None => Plugin::load(&self.engine, &self.compiler, component, spec, &self.key_sets).await,
         };
         loaded.map(Arc::new).map_err(|error| RefusedSet::Plugin { plugin: entry.name.clone(), error })

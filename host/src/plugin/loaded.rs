@@ -182,7 +182,15 @@ impl Plugin {
     ///
     /// # Errors
     /// As for `load`.
-    pub async fn with_spec(&self, engine: &Arc<Engine>, spec: PluginSpec, key_sets: &Arc<KeySets>) -> Result<Self, LoadError> {
+    pub fn with_spec(&self, engine: &Engine, spec: PluginSpec, key_sets: &KeySets) -> Result<Self, LoadError> {
+        Self::of(engine, self.runnable.clone(), self.sha256.clone(), self.component_bytes, spec, key_sets)
+    }
+
+    /// The same, while this thread does other things.
+    ///
+    /// # Errors
+    /// As for `load`.
+    pub async fn respecified(&self, engine: &Arc<Engine>, spec: PluginSpec, key_sets: &Arc<KeySets>) -> Result<Self, LoadError> {
         let (engine, key_sets) = (Arc::clone(engine), Arc::clone(key_sets));
         let (runnable, sha256, bytes) = (self.runnable.clone(), self.sha256.clone(), self.component_bytes);
         in_background(move || Self::of(&engine, runnable, sha256, bytes, spec, &key_sets)).await

@@ -49,7 +49,7 @@ impl Sets {
         let mut plugins = Vec::new();
         for _ in 0..MOST_PLUGINS {
             self.made += 1;
-            let plugin = self.one.with_spec(&self.engine, spec(self.made), &Arc::default()).await;
+            let plugin = self.one.with_spec(&self.engine, spec(self.made), &KeySets::default());
             plugins.push(Arc::new(plugin.unwrap()));
         }
         PluginSet::new(Generation(self.made as u64), format!("{}", self.made), plugins, Arc::clone(&self.context))
