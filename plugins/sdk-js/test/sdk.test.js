@@ -38,6 +38,22 @@ test("bytes and text are each other's, and what isn't UTF-8 is replaced", () => 
   }
 });
 
+test("long text is the same wherever its parts end", () => {
+  // What the engine's own decoder makes of it; Node has one.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  for (const unit of ["a", "ü", "€", "😀", "aü€😀"]) {
+    for (const before of ["", "x", "xx", "xxx"]) {
+      const bytes = Buffer.from(before + unit.repeat(3000));
+      assert.equal(utf8(bytes), decoder.decode(bytes), `${before}${unit}`);
+    }
+  }
+  const broken = new Uint8Array(10_000).fill(0x80);
+  assert.equal(utf8(broken), "\ufffd".repeat(10_000));
+  const ends = new Uint8Array(4096).fill(0x61);
+  ends.set([0xf0, 0x9f, 0x98], 2045);
+  assert.equal(utf8(ends), `${"a".repeat(2045)}${"\ufffd".repeat(3)}${"a".repeat(2048)}`);
+});
+
 test("a configuration's faults name key, found and expected", () => {
   for (const [read, config, key, found] of [
     [(it) => it.text("a"), "{}", "a", "nothing"],
