@@ -115,6 +115,23 @@ test("inputs are declared as the contract has them", () => {
   }
 });
 
+test("what is a credential isn't declared as plain by a slip", () => {
+  for (const [input, said] of [
+    [{ header: "x-key", credential: "true" }, /reads\.0\.credential: found "true", expected true or false/],
+    [{ header: "x-key", credential: 1 }, /credential: found 1,/],
+    [{ header: "x-key", credential: null }, /credential: found nothing,/],
+    [{ attribute: "owner", credential: true }, /credential: found beside attribute, expected beside cookie,/],
+    [{ path: 1, credential: true }, /credential: found beside path,/],
+    [{ header: "x-key", cookie: "key", credential: true }, /found header and cookie, expected exactly one of cookie,/],
+    [{ credential: true }, /found none, expected exactly one of cookie,/],
+  ]) {
+    const error = thrown(() => routingPolicy(() => ({ reads: [input], route() {} })).configure("{}"));
+    assert.match(error.val, said);
+  }
+  const policy = routingPolicy(() => ({ reads: [{ header: "a", credential: false }, { path: 1, credential: false }], route() {} }));
+  assert.deepEqual(policy.configure("{}").inputs[0].val, { name: "a", sensitivity: "plain" });
+});
+
 test("an answer of another kind's function is none", () => {
   const made = authenticator(() => ({ reads: [], authenticate: () => keep("x") }));
   made.configure("");
