@@ -103,6 +103,9 @@ def _guarded(work, *arguments):
     except BaseException as raised:
         # Without the traceback, whose frames would hold this call's values.
         error = _contract_error(raised)
+    finally:
+        _OUT.end()
+        _ERR.end()
     raise Err(error)
 
 
@@ -756,10 +759,21 @@ class _Lines(io.TextIOBase):
         return True
 
     def write(self, text):
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines if _host_log is not None else []:
-            getattr(log, self._level)(line)
+        if _host_log is not None:
+            *lines, begun = (self._begun + text).split("\n")
+            for line in lines:
+                getattr(log, self._level)(line)
+            # The log takes no more of a line.
+            self._begun = begun[:_LONGEST + 1]
         return len(text)
+
+    def end(self):
+        """A line ends with its call: what one visitor brought must not stand in another's."""
+        if self._begun:
+            self.write("\n")
+
+
+_OUT, _ERR = _Lines("info"), _Lines("warn")
 
 
 class _NoFiles:
@@ -781,7 +795,7 @@ def _install():
 
 def _close():
     """When the component is made and configured there are no files any more; until then there are."""
-    sys.stdout, sys.stderr = _Lines("info"), _Lines("warn")
+    sys.stdout, sys.stderr = _OUT, _ERR
     builtins.open = io.open = _refusing(OSError, "a plugin has no files: read them at the beginning of plugin.py")
     sys.meta_path[:] = [it for it in sys.meta_path if it is not importlib.machinery.PathFinder] + [_NoFiles]
 
