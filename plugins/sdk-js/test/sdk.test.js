@@ -6,6 +6,8 @@ import { test } from "node:test";
 import { allow, authenticator } from "../authentication.js";
 import { discoveryFilter, drop, keep } from "../discovery.js";
 import { forward, routingPolicy } from "../routing.js";
+import { at, instants } from "../internal/clock.js";
+import { parse } from "../internal/json.js";
 import { bytesOf, utf8 } from "../internal/utf8.js";
 
 const EMPTY = { inputs: [], verifications: [], facts: [] };
@@ -137,6 +139,35 @@ test("an answer of another kind's function is none", () => {
   made.configure("");
   const error = thrown(() => made.authenticate({ subject: { tag: "tcp", val: {} }, session: [], now: 1 }));
   assert.match(error.val, /authenticate answered an object, expected what one of allow/);
+});
+
+test("a date without arguments is the call's instant", () => {
+  const [Engine, constructor] = [Date, Date.prototype.constructor];
+  const Instants = instants();
+  try {
+    at(1_800_000_000_000, () => {
+      assert.equal(Instants.now(), 1_800_000_000_000);
+      assert.equal(new Instants().getTime(), 1_800_000_000_000);
+      assert.equal(Instants(), new Engine(1_800_000_000_000).toString());
+    });
+    assert.equal(new Instants("2027-01-15T08:00:00Z").getTime(), 1_800_000_000_000);
+    assert.equal(Instants.UTC(2027, 0, 15, 8), 1_800_000_000_000);
+    assert.ok(new Instants(5) instanceof Instants && new (class extends Instants {})(5) instanceof Instants);
+    for (const asks of [() => Instants.now(), () => new Instants(), () => Instants()]) assert.throws(asks, /there is no time here/);
+  } finally {
+    Engine.prototype.constructor = constructor;
+  }
+});
+
+test("text nested without measure isn't parsed", () => {
+  const nested = (levels) => "[".repeat(levels) + "]".repeat(levels);
+  assert.equal(parse(nested(1000)).length, 1);
+  assert.throws(() => parse(nested(1001)), /SyntaxError: JSON.parse: found more than 1000 levels/);
+  assert.throws(() => parse('{"a":'.repeat(20_000)), /1000 levels/);
+  const wide = `[${"[],".repeat(5000)}{"a": "${"[{".repeat(2000)}\\"${"[".repeat(2000)}"}]`;
+  assert.deepEqual(parse(wide), JSON.parse(wide));
+  assert.deepEqual(parse("[1, 2]", (_, it) => (it === 1 ? 3 : it)), [3, 2]);
+  assert.throws(() => parse("{"), SyntaxError);
 });
 
 test("people have only what a person has", () => {

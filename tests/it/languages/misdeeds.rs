@@ -22,12 +22,13 @@ const BOTH: [Misdeed; 12] = [
     ("undeclared", "error", "among what it said that it reads"),
     ("chance", "error", "a decision follows from its inputs alone"),
 ];
-const JAVASCRIPT: [Misdeed; 4] = [
+const JAVASCRIPT: [Misdeed; 5] = [
     // The engine doesn't notice the end of its stack before the component does.
     ("recurse", "trap", ""),
     ("answer-object", "error", "route answered an object"),
     ("answer-promise", "error", "route answered a promise"),
     ("wrong-key", "error", "mesage: found an unknown key"),
+    ("deep", "error", "found more than 1000 levels"),
 ];
 const PYTHON: [Misdeed; 14] = [
     ("recurse", "error", "RecursionError"),
@@ -45,7 +46,8 @@ const PYTHON: [Misdeed; 14] = [
     ("exit", "error", "os._exit: a plugin has no files, and no system below it"),
     ("input", "error", "EOFError"),
 ];
-/// What an author may do all the same, and what would end an interpreter that isn't prepared for it.
+/// What an author may do all the same, and what would end an engine that isn't prepared for it.
+const GOOD_IN_JAVASCRIPT: [&str; 3] = ["time", "time-text", "time-monotonic"];
 const GOOD_IN_PYTHON: [&str; 11] = [
     "time",
     "time-before",
@@ -140,7 +142,7 @@ async fn swapped_after_refusals(gateway: &Gateway, before: u64) {
 
 #[tokio::test]
 async fn javascript_misdeeds_are_errors_with_their_message() {
-    misdeeds_are_errors_with_their_message("js", "src/plugin.js", &JAVASCRIPT, &["time"]).await;
+    misdeeds_are_errors_with_their_message("js", "src/plugin.js", &JAVASCRIPT, &GOOD_IN_JAVASCRIPT).await;
 }
 
 #[tokio::test]
