@@ -26,7 +26,8 @@ class NamingRules:
         if attributes.first("owner") in self.exempt_owners:
             return keep("exempt-owner")
         name = attributes.first("session.name") or ""
-        found = self.pattern.fullmatch(name) if len(name) <= LONGEST else None
+        # A pattern may match a line's end as well, and a label that isn't one line of text would be an error.
+        found = self.pattern.fullmatch(name) if len(name) <= LONGEST and name.isprintable() else None
         if found is None:
             return drop("bad-name", detail=name[:LONGEST])
         labels = {group: value for group, value in found.groupdict().items() if value is not None}

@@ -20,15 +20,18 @@ Whatever the class raises is the contract's `error`, never a trap. The same inpu
 between calls.
 """
 
-import builtins
+import datetime
 import importlib
 import importlib.machinery
 import io
 import json
+import linecache
 import os
 import random
 import sys
 import time
+import types
+import warnings
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -103,6 +106,9 @@ def _guarded(work, *arguments):
     except BaseException as raised:
         # Without the traceback, whose frames would hold this call's values.
         error = _contract_error(raised)
+    finally:
+        _OUT.end()
+        _ERR.end()
     raise Err(error)
 
 
@@ -730,7 +736,8 @@ def _refusal(verification, why):
 
 # === a plugin has no clock, no chance and no files ===
 
-_now = None
+# While the component is made there are files and a clock; afterwards a call of either would end the instance.
+_closed, _now = False, None
 
 
 def _instant():
@@ -746,20 +753,72 @@ def _refusing(error, message):
     return refuse
 
 
+def _until_closed(first, then):
+    return lambda *arguments, **options: (then if _closed else first)(*arguments, **options)
+
+
 class _Lines(io.TextIOBase):
     """What is printed: lines of the log where it's granted, and nothing otherwise."""
 
-    def __init__(self, level):
-        self._level, self._begun = level, ""
+    def __init__(self, level, first):
+        self._level, self._first, self._begun = level, first, ""
 
     def writable(self):
         return True
 
     def write(self, text):
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines if _host_log is not None else []:
-            getattr(log, self._level)(line)
+        if not _closed:
+            return self._first.write(text)
+        if _host_log is not None:
+            *lines, begun = (self._begun + text).split("\n")
+            for line in lines:
+                getattr(log, self._level)(line)
+            # The log takes no more of a line.
+            self._begun = begun[:_LONGEST + 1]
         return len(text)
+
+    def flush(self):
+        if not _closed:
+            self._first.flush()
+
+    def end(self):
+        """A line ends with its call: what one visitor brought must not stand in another's."""
+        if self._begun:
+            self.write("\n")
+
+
+_OUT, _ERR = _Lines("info", sys.stdout), _Lines("warn", sys.stderr)
+_Engine = datetime.datetime
+
+
+class _AnyDatetime(type):
+    """Values that Python's own code made are such, too."""
+
+    def __instancecheck__(cls, it):
+        return isinstance(it, _Engine)
+
+    def __subclasscheck__(cls, it):
+        return issubclass(it, _Engine)
+
+
+class _Datetime(_Engine, metaclass=_AnyDatetime):
+    """In place of `datetime.datetime`, whose clock is the system's."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(_instant() / 1000, tz) if _closed else _Engine.now(tz)
+
+    @classmethod
+    def utcnow(cls):
+        return cls.now(datetime.timezone.utc).replace(tzinfo=None)
+
+    @classmethod
+    def today(cls):
+        return cls.now()
+
+
+_Datetime.__name__ = _Datetime.__qualname__ = "datetime"
+_Datetime.__module__ = "datetime"
 
 
 class _NoFiles:
@@ -770,24 +829,91 @@ class _NoFiles:
         raise ImportError(f"{name}: import at the beginning of plugin.py; a component has no files once it's made", name=name)
 
 
+# Of the operating system's functions those that ask nobody.
+_PURE = {"cpu_count", "fspath", "getcwd", "getcwdb", "getpid", "putenv", "register_at_fork", "strerror", "unsetenv", "urandom"}
+
+
+def _stand_ins():
+    """What takes whose place, by identity. Python's own would end the instance, or answer the same numbers in each."""
+    pairs = [(_Engine, _Datetime)]
+
+    def replace(of, names, then):
+        pairs.extend((getattr(of, name), then(name)) for name in names if hasattr(of, name))
+
+    def clock(unit):
+        return lambda name: _until_closed(getattr(time, name), lambda *_: unit(_instant()))
+
+    clocks = ["time", "monotonic", "perf_counter", "clock_gettime", "process_time", "thread_time"]
+    replace(time, clocks, clock(lambda now: now / 1000))
+    replace(time, [f"{name}_ns" for name in clocks], clock(lambda now: now * 1_000_000))
+    for name in ("localtime", "gmtime", "ctime"):
+        replace(time, [name], lambda name, of=getattr(time, name): _until_closed(
+            of, lambda seconds=None: of(_instant() / 1000 if seconds is None else seconds)))
+    asctime, gmtime, strftime = time.asctime, time.gmtime, time.strftime
+    then = lambda parts: gmtime(_instant() / 1000) if parts is None else parts
+    pairs.append((asctime, _until_closed(asctime, lambda parts=None: asctime(then(parts)))))
+    pairs.append((strftime, _until_closed(strftime, lambda shape, parts=None: strftime(shape, then(parts)))))
+    waits = _refusing(RuntimeError, "time.sleep: a plugin can't wait")
+    replace(time, ["sleep"], lambda name: _until_closed(time.sleep, waits))
+
+    no_files = _refusing(OSError, "a plugin has no files: read them at the beginning of plugin.py")
+    replace(io, ["open", "open_code"], lambda name: _until_closed(getattr(io, name), no_files))
+    system = [name for name, it in vars(posix).items() if isinstance(it, types.BuiltinFunctionType) and name not in _PURE]
+    system = [name for name in system if not name.startswith(("_path_", "W"))]
+    replace(posix, system, lambda name: _until_closed(
+        getattr(posix, name), _refusing(OSError, f"os.{name}: a plugin has no files, and no system below it")))
+
+    no_chance = "isn't there: a decision follows from its inputs alone"
+    pairs.append((os.urandom, _refusing(OSError, f"chance {no_chance}")))
+    functions = [name for name, it in vars(random).items() if getattr(it, "__self__", None) is random._inst]
+    replace(random, functions, lambda name: _refusing(RuntimeError, f"random.{name} {no_chance}"))
+    return pairs
+
+
 def _install():
-    """Python's own would end the instance, or answer the same numbers in each. What is written in C (`datetime.now`) still does."""
-    time.time = lambda: _instant() / 1000
-    time.time_ns = lambda: _instant() * 1_000_000
-    os.urandom = _refusing(OSError, "chance isn't there: a decision follows from its inputs alone")
-    for name in ("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "getrandbits", "randbytes"):
-        setattr(random, name, _refusing(RuntimeError, "random isn't there: a decision follows from its inputs alone"))
+    stand_ins = _stand_ins()
+    # Methods of the one generator that were bound before call these.
+    for name in ("random", "getrandbits", "seed"):
+        setattr(random._inst, name, _refusing(RuntimeError, f"random.{name} isn't there: a decision follows from its inputs alone"))
+    seed = random.Random.seed
+
+    def seeded(self, a=None, version=2):
+        if a is None:
+            raise RuntimeError("random.Random without a seed isn't there: a decision follows from its inputs alone")
+        seed(self, a, version)
+
+    random.Random.seed = seeded
+    # There are no sources to look into once the component is made.
+    linecache.updatecache, linecache.checkcache = (lambda *_: []), (lambda *_: None)
+    warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}", file=sys.stderr)
+    sys.stdout, sys.stderr = _OUT, _ERR
+    return {id(it): (it, instead) for it, instead in stand_ins}
+
+
+def _replace_names():
+    """In all modules, for some have taken a name before (`from time import time`)."""
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", None)
+        for name, it in list(names.items()) if isinstance(names, dict) and names is not globals() else []:
+            if id(it) in _INSTEAD:
+                names[name] = _INSTEAD[id(it)][1]
+    if asyncio := sys.modules.get("asyncio"):
+        asyncio.run = asyncio.new_event_loop = asyncio.events.new_event_loop = _refusing(RuntimeError, "asyncio: a plugin can't wait")
 
 
 def _close():
     """When the component is made and configured there are no files any more; until then there are."""
-    sys.stdout, sys.stderr = _Lines("info"), _Lines("warn")
-    builtins.open = io.open = _refusing(OSError, "a plugin has no files: read them at the beginning of plugin.py")
+    global _closed
+    _closed = True
+    sys.stdin = io.StringIO()
     sys.meta_path[:] = [it for it in sys.meta_path if it is not importlib.machinery.PathFinder] + [_NoFiles]
 
 
 if wit is not None:
-    _install()
+    import posix
+
+    _INSTEAD = _install()
+    _replace_names()
 
 
 # === exports ===
@@ -796,6 +922,8 @@ if wit is not None:
 def _exported(plugin_class, method, view, words, interface):
     # Here and not in a call: a component can import modules while it's made, and has no files afterwards.
     exports = importlib.import_module(f"wit_world.exports.{interface}") if wit is not None else None
+    if wit is not None:
+        _replace_names()
     state = {}
 
     def configure(text):
@@ -814,6 +942,9 @@ def _exported(plugin_class, method, view, words, interface):
         _now = asked.now
         try:
             answer = getattr(state["plugin"], method)(view(asked, state["declared"]))
+            if isinstance(answer, types.CoroutineType):
+                answer.close()
+                raise TypeError(f"{method} answered a coroutine (plugins can't wait: leave out async)")
         finally:
             _now = None
         if not isinstance(answer, Answer) or answer.word not in words:

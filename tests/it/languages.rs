@@ -42,6 +42,11 @@ fn example(name: &str) -> (TempDir, PathBuf) {
     let copied = Command::new("cp").args(["--recursive", "--dereference"]).arg(from).arg(directory.path()).status().unwrap();
     assert!(copied.success());
     let project = directory.path().join(name);
+    for built in ["node_modules", "package-lock.json", ".venv"] {
+        let path = project.join(built);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        assert!(removed.is_ok() || !path.exists(), "{}: {removed:?}", path.display());
+    }
     (directory, project)
 }
 

@@ -6,6 +6,7 @@ const WORDS = [
   "method", "authority", "path", "upgrade", "tls-name", "client-address", "client-certificate", "listener-port", "identity",
 ];
 const NAMED = { cookie: "cookie", cookiePrefix: "cookie-prefix", header: "header", query: "query-parameter" };
+const KEYS = [...Object.keys(NAMED), "attribute", "path"];
 
 /** The declaration as the contract has it. `keys` are those of the plugin's functions beside it. */
 export function declaration(plugin, functionName) {
@@ -26,13 +27,20 @@ function input(what, it) {
     if (!WORDS.includes(it)) throw wrong(what, it, `one of ${WORDS.join(", ")}, or an object`);
     return it === "path" ? { tag: "path", val: { tag: "full" } } : { tag: it };
   }
-  object(what, it, ["cookie", "cookiePrefix", "header", "query", "attribute", "path", "credential"]);
-  if (it.attribute !== undefined) return { tag: "session-attribute", val: text(`${what}.attribute`, it.attribute) };
-  if (it.path !== undefined) return { tag: "path", val: { tag: "segments", val: whole(`${what}.path`, it.path, 0xffffffff) } };
-  const key = Object.keys(NAMED).find((name) => it[name] !== undefined);
-  if (key === undefined) throw wrong(what, it, "cookie, cookiePrefix, header, query, attribute or path");
-  const sensitivity = it.credential === true ? "credential" : "plain";
-  return { tag: NAMED[key], val: { name: text(`${what}.${key}`, it[key]), sensitivity } };
+  object(what, it, [...KEYS, "credential"]);
+  const given = Object.keys(it).filter((name) => name !== "credential" && it[name] !== undefined);
+  if (given.length !== 1) throw new TypeError(`${what}: found ${given.join(" and ") || "none"}, expected exactly one of ${KEYS.join(", ")}`);
+  const [key] = given;
+  // What is a credential must not be taken for plain because of a slip: it would be shown, and passed on.
+  const { credential = false } = it;
+  if (typeof credential !== "boolean") throw wrong(`${what}.credential`, credential, "true or false");
+  if (key in NAMED) {
+    const sensitivity = credential ? "credential" : "plain";
+    return { tag: NAMED[key], val: { name: text(`${what}.${key}`, it[key]), sensitivity } };
+  }
+  if (credential) throw new TypeError(`${what}.credential: found beside ${key}, expected beside ${Object.keys(NAMED).join(", ")}`);
+  if (key === "attribute") return { tag: "session-attribute", val: text(`${what}.attribute`, it.attribute) };
+  return { tag: "path", val: { tag: "segments", val: whole(`${what}.path`, it.path, 0xffffffff) } };
 }
 
 function verification(what, it) {

@@ -6,6 +6,8 @@ import { test } from "node:test";
 import { allow, authenticator } from "../authentication.js";
 import { discoveryFilter, drop, keep } from "../discovery.js";
 import { forward, routingPolicy } from "../routing.js";
+import { at, instants } from "../internal/clock.js";
+import { parse } from "../internal/json.js";
 import { bytesOf, utf8 } from "../internal/utf8.js";
 
 const EMPTY = { inputs: [], verifications: [], facts: [] };
@@ -36,6 +38,22 @@ test("bytes and text are each other's, and what isn't UTF-8 is replaced", () => 
     const text = utf8(new Uint8Array([0x61, ...broken]));
     assert.ok(text.startsWith("a\ufffd") && !text.includes("\u0000"), `${broken}`);
   }
+});
+
+test("long text is the same wherever its parts end", () => {
+  // What the engine's own decoder makes of it; Node has one.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  for (const unit of ["a", "ü", "€", "😀", "aü€😀"]) {
+    for (const before of ["", "x", "xx", "xxx"]) {
+      const bytes = Buffer.from(before + unit.repeat(3000));
+      assert.equal(utf8(bytes), decoder.decode(bytes), `${before}${unit}`);
+    }
+  }
+  const broken = new Uint8Array(10_000).fill(0x80);
+  assert.equal(utf8(broken), "\ufffd".repeat(10_000));
+  const ends = new Uint8Array(4096).fill(0x61);
+  ends.set([0xf0, 0x9f, 0x98], 2045);
+  assert.equal(utf8(ends), `${"a".repeat(2045)}${"\ufffd".repeat(3)}${"a".repeat(2048)}`);
 });
 
 test("a configuration's faults name key, found and expected", () => {
@@ -99,11 +117,57 @@ test("inputs are declared as the contract has them", () => {
   }
 });
 
+test("what is a credential isn't declared as plain by a slip", () => {
+  for (const [input, said] of [
+    [{ header: "x-key", credential: "true" }, /reads\.0\.credential: found "true", expected true or false/],
+    [{ header: "x-key", credential: 1 }, /credential: found 1,/],
+    [{ header: "x-key", credential: null }, /credential: found nothing,/],
+    [{ attribute: "owner", credential: true }, /credential: found beside attribute, expected beside cookie,/],
+    [{ path: 1, credential: true }, /credential: found beside path,/],
+    [{ header: "x-key", cookie: "key", credential: true }, /found header and cookie, expected exactly one of cookie,/],
+    [{ credential: true }, /found none, expected exactly one of cookie,/],
+  ]) {
+    const error = thrown(() => routingPolicy(() => ({ reads: [input], route() {} })).configure("{}"));
+    assert.match(error.val, said);
+  }
+  const policy = routingPolicy(() => ({ reads: [{ header: "a", credential: false }, { path: 1, credential: false }], route() {} }));
+  assert.deepEqual(policy.configure("{}").inputs[0].val, { name: "a", sensitivity: "plain" });
+});
+
 test("an answer of another kind's function is none", () => {
   const made = authenticator(() => ({ reads: [], authenticate: () => keep("x") }));
   made.configure("");
   const error = thrown(() => made.authenticate({ subject: { tag: "tcp", val: {} }, session: [], now: 1 }));
   assert.match(error.val, /authenticate answered an object, expected what one of allow/);
+});
+
+test("a date without arguments is the call's instant", () => {
+  const [Engine, constructor] = [Date, Date.prototype.constructor];
+  const Instants = instants();
+  try {
+    at(1_800_000_000_000, () => {
+      assert.equal(Instants.now(), 1_800_000_000_000);
+      assert.equal(new Instants().getTime(), 1_800_000_000_000);
+      assert.equal(Instants(), new Engine(1_800_000_000_000).toString());
+    });
+    assert.equal(new Instants("2027-01-15T08:00:00Z").getTime(), 1_800_000_000_000);
+    assert.equal(Instants.UTC(2027, 0, 15, 8), 1_800_000_000_000);
+    assert.ok(new Instants(5) instanceof Instants && new (class extends Instants {})(5) instanceof Instants);
+    for (const asks of [() => Instants.now(), () => new Instants(), () => Instants()]) assert.throws(asks, /there is no time here/);
+  } finally {
+    Engine.prototype.constructor = constructor;
+  }
+});
+
+test("text nested without measure isn't parsed", () => {
+  const nested = (levels) => "[".repeat(levels) + "]".repeat(levels);
+  assert.equal(parse(nested(1000)).length, 1);
+  assert.throws(() => parse(nested(1001)), /SyntaxError: JSON.parse: found more than 1000 levels/);
+  assert.throws(() => parse('{"a":'.repeat(20_000)), /1000 levels/);
+  const wide = `[${"[],".repeat(5000)}{"a": "${"[{".repeat(2000)}\\"${"[".repeat(2000)}"}]`;
+  assert.deepEqual(parse(wide), JSON.parse(wide));
+  assert.deepEqual(parse("[1, 2]", (_, it) => (it === 1 ? 3 : it)), [3, 2]);
+  assert.throws(() => parse("{"), SyntaxError);
 });
 
 test("people have only what a person has", () => {

@@ -3,9 +3,11 @@
 import pathlib
 import sys
 import unittest
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
+import wicketgate_plugin as sdk  # noqa: E402
 from wicketgate_plugin import Config, InvalidConfig  # noqa: E402
 
 
@@ -49,6 +51,44 @@ class Configuration(unittest.TestCase):
                 lambda it: self.assertEqual(it.sections("c"), []),
                 lambda it: self.assertFalse(it.has("a")),
             )
+
+
+class Log:
+    """In place of the host's."""
+
+    class Level:
+        INFO = "info"
+
+    def __init__(self):
+        self.lines = []
+
+    def write(self, level, line):
+        self.lines.append((level, line))
+
+
+class Printed(unittest.TestCase):
+    def test_a_line_ends_with_its_call(self):
+        host = Log()
+        with unittest.mock.patch.multiple(sdk, _host_log=host, _closed=True, create=True):
+            sdk._guarded(lambda: sdk._OUT.write("one\ntwo"))
+            with self.assertRaises(sdk.Err), unittest.mock.patch.object(sdk, "_contract_error"):
+                sdk._guarded(lambda: sdk._OUT.write("three") and 1 / 0)
+            sdk._guarded(lambda: None)
+        self.assertEqual(host.lines, [("info", "one"), ("info", "two"), ("info", "three")])
+
+    def test_what_has_no_end_is_bounded(self):
+        host = Log()
+        with unittest.mock.patch.multiple(sdk, _host_log=host, _closed=True, create=True):
+            for _ in range(1000):
+                sdk._OUT.write("x" * 1000)
+            self.assertLess(len(sdk._OUT._begun), 2000)
+            sdk._OUT.end()
+        self.assertLess(len(host.lines[0][1]), 2000)
+
+    def test_without_a_log_nothing_is_kept(self):
+        with unittest.mock.patch.multiple(sdk, _host_log=None, _closed=True, create=True):
+            self.assertEqual(sdk._OUT.write("x"), 1)
+        self.assertEqual(sdk._OUT._begun, "")
 
 
 if __name__ == "__main__":

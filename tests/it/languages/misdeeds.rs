@@ -22,18 +22,44 @@ const BOTH: [Misdeed; 12] = [
     ("undeclared", "error", "among what it said that it reads"),
     ("chance", "error", "a decision follows from its inputs alone"),
 ];
-const JAVASCRIPT: [Misdeed; 4] = [
+const JAVASCRIPT: [Misdeed; 5] = [
     // The engine doesn't notice the end of its stack before the component does.
     ("recurse", "trap", ""),
     ("answer-object", "error", "route answered an object"),
     ("answer-promise", "error", "route answered a promise"),
     ("wrong-key", "error", "mesage: found an unknown key"),
+    ("deep", "error", "found more than 1000 levels"),
 ];
-const PYTHON: [Misdeed; 4] = [
+const PYTHON: [Misdeed; 14] = [
     ("recurse", "error", "RecursionError"),
     ("answer-object", "error", "route answered a mapping"),
     ("answer-of-another-kind", "error", "route answered keep"),
     ("wrong-key", "error", "mesage"),
+    ("async", "error", "route answered a coroutine"),
+    ("wait", "error", "a plugin can't wait"),
+    ("chance-gauss", "error", "random.gauss isn't there"),
+    ("chance-before", "error", "random.choice isn't there"),
+    ("chance-unseeded", "error", "random.Random without a seed isn't there"),
+    ("chance-secret", "error", "chance isn't there"),
+    ("files", "error", "os.listdir: a plugin has no files"),
+    ("file", "error", "a plugin has no files: read them at the beginning"),
+    ("exit", "error", "os._exit: a plugin has no files, and no system below it"),
+    ("input", "error", "EOFError"),
+];
+/// What an author may do all the same, and what would end an engine that isn't prepared for it.
+const GOOD_IN_JAVASCRIPT: [&str; 3] = ["time", "time-text", "time-monotonic"];
+const GOOD_IN_PYTHON: [&str; 11] = [
+    "time",
+    "time-before",
+    "time-monotonic",
+    "time-broken-down",
+    "time-datetime",
+    "seeded",
+    "warning",
+    "never-awaited",
+    "traceback",
+    "logged",
+    "no-file",
 ];
 
 /// A new project of the language, with the fixture in place of the template's source.
@@ -56,7 +82,7 @@ fn entry(mark: &str) -> String {
     )
 }
 
-async fn misdeeds_are_errors_with_their_message(language: &str, source: &str, misdeeds: &[Misdeed]) {
+async fn misdeeds_are_errors_with_their_message(language: &str, source: &str, misdeeds: &[Misdeed], good: &[&str]) {
     let (_directory, project) = project(language, source);
     let out = project.join("misdeeds.wasm");
     build(&project, &out);
@@ -78,6 +104,10 @@ async fn misdeeds_are_errors_with_their_message(language: &str, source: &str, mi
         gateway.logs(message).await;
         let next = alice("nothing").get(&gateway.at(SESSION)).await;
         assert_eq!((next.status.as_u16(), got(&next.json(), "x-mark").as_deref()), (200, Some("first")), "after {what}");
+    }
+    for what in good {
+        let echo = alice(what).get(&gateway.at(SESSION)).await;
+        assert_eq!((echo.status.as_u16(), got(&echo.json(), "x-mark").as_deref()), (200, Some("true")), "{language}, {what}");
     }
     // What an author can't throw ends the instance; the next one is as good.
     assert_eq!(alice("spin").get(&gateway.at(SESSION)).await.status, 503);
@@ -112,10 +142,10 @@ async fn swapped_after_refusals(gateway: &Gateway, before: u64) {
 
 #[tokio::test]
 async fn javascript_misdeeds_are_errors_with_their_message() {
-    misdeeds_are_errors_with_their_message("js", "src/plugin.js", &JAVASCRIPT).await;
+    misdeeds_are_errors_with_their_message("js", "src/plugin.js", &JAVASCRIPT, &GOOD_IN_JAVASCRIPT).await;
 }
 
 #[tokio::test]
 async fn python_misdeeds_are_errors_with_their_message() {
-    misdeeds_are_errors_with_their_message("python", "plugin.py", &PYTHON).await;
+    misdeeds_are_errors_with_their_message("python", "plugin.py", &PYTHON, &GOOD_IN_PYTHON).await;
 }

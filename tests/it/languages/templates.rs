@@ -47,6 +47,11 @@ async fn a_new_filter_in_javascript_is_built_without_a_checkout() {
     let (_directory, project) = new("js", "discovery-filter");
     let out = project.join("ours.wasm");
     build(&project, &out);
+    // And again from what is kept in version control, of which the lock file is a part.
+    fs::remove_dir_all(project.join("node_modules")).unwrap();
+    let lock = read(&project.join("package-lock.json"));
+    build(&project, &out);
+    assert!(read(&project.join("package-lock.json")) == lock, "another lock file");
     let entries = [
         DEFAULTS[0],
         "{name: ours, kind: discovery-filter, file: ours.wasm, config: {hidden_tags: [private]}}",

@@ -12,7 +12,9 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use super::files;
-use crate::cli::run::finish;
+use crate::{admission::manifest_schema, cli::run::finish};
+
+const SCHEMA: &str = "plugins.schema.json";
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct New {
@@ -69,7 +71,7 @@ impl New {
         if fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(format!("{}: found files in it, expected an empty directory or none", directory.display()).into());
         }
-        for (name, content) in self.files() {
+        for (name, content) in self.files()? {
             put(&directory.join(&name), &content).map_err(|error| format!("{}: {error}", directory.join(name).display()))?;
         }
         let shown = directory.display();
@@ -89,7 +91,7 @@ impl New {
     }
 
     /// Each file of the project: what all have, then what its kind and language add.
-    fn files(&self) -> Vec<(String, Vec<u8>)> {
+    fn files(&self) -> Result<Vec<(String, Vec<u8>)>, serde_json::Error> {
         let (kind, lang) = (self.kind.word(), self.lang.word());
         let layers = [format!("any/{kind}"), format!("{lang}/any"), format!("{lang}/{kind}")];
         let templates = layers.iter().flat_map(|layer| {
@@ -104,7 +106,9 @@ impl New {
         };
         project.extend(files::below(&sdk).map(|(name, content)| (format!("{vendored}{name}"), content.to_vec())));
         project.extend(files::below("wit/").map(|(name, content)| (format!("wit/{name}"), content.to_vec())));
-        project
+        // By which editors complete the manifest, whose first line names it.
+        project.push((SCHEMA.to_owned(), serde_json::to_vec_pretty(&manifest_schema())?));
+        Ok(project)
     }
 
     fn filled(&self, template: &[u8]) -> Vec<u8> {
@@ -173,10 +177,10 @@ mod tests {
     #[test]
     fn each_project_is_whole_and_filled_in() {
         for new in all() {
-            let files = new.files();
+            let files = new.files().unwrap();
             let names: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names.len(), files.len(), "{new:?}: a file is there twice");
-            for expected in ["cases.yaml", "plugins.yaml", "README.md", ".gitignore", "wit/worlds.wit"] {
+            for expected in ["cases.yaml", "plugins.yaml", SCHEMA, "README.md", ".gitignore", "wit/worlds.wit"] {
                 assert!(names.contains(expected), "{new:?}: {expected}");
             }
             let vendored = names.iter().filter(|name| name.starts_with("vendor/")).count();
@@ -191,11 +195,12 @@ mod tests {
     #[test]
     fn manifest_and_cases_of_each_project_are_read_by_their_parsers() {
         for new in all() {
-            let files = new.files();
+            let files = new.files().unwrap();
             let text = |wanted: &str| {
                 let (_, content) = files.iter().find(|(name, _)| name == wanted).unwrap();
                 std::str::from_utf8(content).unwrap()
             };
+            assert!(text("plugins.yaml").starts_with(&format!("# yaml-language-server: $schema={SCHEMA}\n")));
             let manifest = Manifest::parse(text("plugins.yaml")).unwrap_or_else(|error| panic!("{new:?}: {error}"));
             let own = manifest.entries.iter().find(|entry| entry.name == new.name).unwrap();
             assert_eq!(own.memory_mib.is_some(), new.lang == Language::Python);

@@ -59,13 +59,10 @@ fn install(directory: &Path, steps: &Steps) -> Result<(), String> {
     }
     steps.step("npm: installing the tools");
     let mut npm = Command::new("npm");
+    // It takes the versions of a lock file, too. `npm ci` doesn't do: it objects to lock files that npm wrote itself, where a package
+    // names optional ones that its registry doesn't have, as componentize-qjs does.
     // What these packages would run after installation isn't needed, and a build runs as little of others' code as can be.
-    npm.arg(if lock.is_some() { "ci" } else { "install" }).args([
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-    ]);
+    npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
     steps.run(npm.current_dir(directory), NODE)
 }
 
