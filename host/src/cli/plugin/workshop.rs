@@ -200,8 +200,7 @@ impl Workshop {
     /// As at admission.
     pub fn reconfigure(&self, plugin: &Plugin, config: &Value) -> Result<Plugin, LoadError> {
         let spec = PluginSpec { config: config.to_string(), ..plugin.spec.clone() };
-        let key_sets = Arc::new(stand_ins(&plugin.spec.grants.key_sets));
-        plugin.with_spec(&self.engine, spec, &key_sets)
+        plugin.with_spec(&self.engine, spec, &stand_ins(&plugin.spec.grants.key_sets))
     }
 
     /// A chain of one plugin alone.
