@@ -38,7 +38,7 @@ pub use self::{
     pull::pull_standard_input,
     saved::Saved,
     signature::{KeyError, Keys},
-    status::{AdmissionStatus, Metrics},
+    status::{AdmissionStatus, Metrics, Stage},
     trial::{TrialError, Tried},
     watch::{Admission, Source},
 };

@@ -131,6 +131,23 @@ pub enum What {
     RolledBack,
 }
 
+// === impl Stage ===
+
+impl Stage {
+    pub const ALL: [Self; 5] = [Self::Loading, Self::Trying, Self::Replaying, Self::InShadow, Self::Activating];
+
+    /// As everywhere outside.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Trying => "trying",
+            Self::Replaying => "replaying",
+            Self::InShadow => "in-shadow",
+            Self::Activating => "activating",
+        }
+    }
+}
+
 // === impl AdmissionStatus ===
 
 impl AdmissionStatus {
@@ -141,6 +158,16 @@ impl AdmissionStatus {
     /// Why what was found last isn't used, if so.
     pub fn refusal(&self) -> Option<String> {
         self.lock().refused.as_ref().map(|refused| refused.why.clone())
+    }
+
+    /// How far the set is that's on its way.
+    pub fn candidate_stage(&self) -> Option<Stage> {
+        self.lock().candidate.as_ref().map(|candidate| candidate.stage)
+    }
+
+    /// What became of people since the last swap, while that is watched.
+    pub fn watched_people(&self) -> Option<Numbers> {
+        self.lock().watch.as_ref().map(|watch| watch.people.clone())
     }
 
     pub(super) fn starts(&self, source: String) {

@@ -7,7 +7,10 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use crate::{admission::AdmissionStatus, plugin::Plugin};
+use crate::{
+    admission::{AdmissionStatus, Stage},
+    plugin::Plugin,
+};
 
 /// Collects the counts of the active set's plugins. They start anew with each component.
 pub struct PluginMetrics(pub AdmissionStatus);
@@ -52,6 +55,12 @@ impl Collector for PluginMetrics {
         for plugin in set.plugins() {
             ConstGauge::new(i64::from(plugin.is_isolated())).encode(isolated.encode_family(&labels(plugin))?)?;
         }
+        let about = "Calls that were made again on a fresh instance, to see whether they come out alike";
+        let mut rechecks = encoder.encode_descriptor("plugin_rechecks", about, None, counter)?;
+        for plugin in set.plugins() {
+            ConstCounter::new(plugin.counts.rechecks()).encode(rechecks.encode_family(&labels(plugin))?)?;
+        }
+        self.encode_admission(&mut encoder)?;
         let about = "How long a plugin's calls took";
         let mut durations =
             encoder.encode_descriptor("plugin_call_duration", about, Some(&Unit::Seconds), MetricType::Histogram)?;
@@ -67,6 +76,26 @@ impl Collector for PluginMetrics {
                 &buckets,
                 None,
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl PluginMetrics {
+    /// What is on its way, and what became of people since the last swap.
+    fn encode_admission(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let about = "1 for the stage in which a plugin set is that doesn't decide yet";
+        let mut stages = encoder.encode_descriptor("plugin_candidate", about, None, MetricType::Gauge)?;
+        let current = self.0.candidate_stage();
+        for stage in Stage::ALL {
+            ConstGauge::new(i64::from(current == Some(stage))).encode(stages.encode_family(&[("stage", stage.word())])?)?;
+        }
+        let about = "While a set is watched: people whom the set before lets in, by what became of them";
+        let mut people = encoder.encode_descriptor("plugin_watched_people", about, None, MetricType::Gauge)?;
+        let Some(numbers) = self.0.watched_people() else { return Ok(()) };
+        for (outcome, count) in [("admitted", numbers.admitted), ("failing", numbers.failing), ("denied", numbers.denied)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            ConstGauge::new(count).encode(people.encode_family(&[("outcome", outcome)])?)?;
         }
         Ok(())
     }
