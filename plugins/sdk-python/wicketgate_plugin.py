@@ -829,8 +829,9 @@ class _NoFiles:
         raise ImportError(f"{name}: import at the beginning of plugin.py; a component has no files once it's made", name=name)
 
 
-# Of the operating system's functions those that ask nobody.
-_PURE = {"cpu_count", "fspath", "getcwd", "getcwdb", "getpid", "putenv", "register_at_fork", "strerror", "unsetenv", "urandom"}
+# Of the operating system's functions those that ask nobody, and the two that have a stand-in of their own.
+_PURE = {"cpu_count", "fspath", "getcwd", "getcwdb", "getpid", "putenv", "register_at_fork", "strerror", "unsetenv"}
+_OWN = {"isatty", "urandom"}
 
 
 def _stand_ins():
@@ -858,7 +859,9 @@ def _stand_ins():
 
     no_files = _refusing(OSError, "a plugin has no files: read them at the beginning of plugin.py")
     replace(io, ["open", "open_code"], lambda name: _until_closed(getattr(io, name), no_files))
-    system = [name for name, it in vars(posix).items() if isinstance(it, types.BuiltinFunctionType) and name not in _PURE]
+    system = [name for name, it in vars(posix).items() if isinstance(it, types.BuiltinFunctionType) and name not in _PURE | _OWN]
+    # It never raises, and libraries count on that.
+    pairs.append((posix.isatty, _until_closed(posix.isatty, lambda _: False)))
     system = [name for name in system if not name.startswith(("_path_", "W"))]
     replace(posix, system, lambda name: _until_closed(
         getattr(posix, name), _refusing(OSError, f"os.{name}: a plugin has no files, and no system below it")))
@@ -898,7 +901,8 @@ def _replace_names():
             if id(it) in _INSTEAD:
                 names[name] = _INSTEAD[id(it)][1]
     if asyncio := sys.modules.get("asyncio"):
-        asyncio.run = asyncio.new_event_loop = asyncio.events.new_event_loop = _refusing(RuntimeError, "asyncio: a plugin can't wait")
+        waits = _refusing(RuntimeError, "asyncio: a plugin can't wait")
+        asyncio.run = asyncio.new_event_loop = asyncio.events.new_event_loop = waits
 
 
 def _close():

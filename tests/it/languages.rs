@@ -34,6 +34,20 @@ fn build(project: &Path, out: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Has a project's directory checked with its own manifest, as its page says: the set loads, each case comes out as written, and the
+/// plugin keeps the contract.
+fn check(project: &Path, name: &str) {
+    let output = wicketgate(&["check", project.to_str().unwrap(), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{name}: {error}\n{}", String::from_utf8_lossy(&output.stderr)));
+    assert!(output.status.success() && report["ok"] == true, "{name}: {report:#}");
+    let checks = report["checks"].as_array().unwrap();
+    for expected in ["cases", "hostile inputs", "determinism", "memory"] {
+        let ran = checks.iter().any(|check| check["plugin"] == name && check["check"] == expected && check["result"] == "ok");
+        assert!(ran, "{name}: {expected} isn't in {report:#}");
+    }
+}
+
 /// An example in a directory of its own, where it's built as if nothing were there yet.
 fn example(name: &str) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();

@@ -58,6 +58,7 @@ async fn typescript_knows_programs_by_their_keys() {
     let out = project.join("api-keys.wasm");
     let said = build(&project, &out);
     assert_eq!((&said["language"], &said["fits_config_map"]), (&json!("javascript"), &json!("compressed")));
+    check(&project, "api-keys");
 
     // As `sha256sum` has it of the key in the example's own cases.
     let digest = "fa7021164e008ff6a3e44173e3a4c6e469080ea6ca85fb0597114921f9f52b73";
@@ -90,6 +91,7 @@ async fn python_publishes_what_is_named_by_the_rule() {
     let out = project.join("naming-rules.wasm");
     let said = build(&project, &out);
     assert_eq!((&said["language"], &said["fits_config_map"]), (&json!("python"), &json!("no")));
+    check(&project, "naming-rules");
 
     let entry = "{name: naming-rules, kind: discovery-filter, file: naming-rules.wasm, limits: {call_budget_ms: 500}, config: \
         {pattern: '(?P<team>[a-z]+)-(?P<purpose>lab|demo)', purposes: {demo: {access: public}}}}";

@@ -48,7 +48,7 @@ const PYTHON: [Misdeed; 14] = [
 ];
 /// What an author may do all the same, and what would end an engine that isn't prepared for it.
 const GOOD_IN_JAVASCRIPT: [&str; 3] = ["time", "time-text", "time-monotonic"];
-const GOOD_IN_PYTHON: [&str; 11] = [
+const GOOD_IN_PYTHON: [&str; 12] = [
     "time",
     "time-before",
     "time-monotonic",
@@ -59,6 +59,7 @@ const GOOD_IN_PYTHON: [&str; 11] = [
     "never-awaited",
     "traceback",
     "logged",
+    "no-terminal",
     "no-file",
 ];
 
