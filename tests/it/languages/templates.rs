@@ -120,13 +120,13 @@ async fn a_new_filter_in_javascript_is_built_without_a_checkout() {
 #[test]
 fn what_is_wrong_with_a_project_is_one_sentence() {
     let (_directory, project) = new("js", "routing-policy");
-    let failed = |arguments: &[&str]| {
+    let ends = |code: i32, arguments: &[&str]| {
         let output = wicketgate(arguments);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
         String::from_utf8(output.stderr).unwrap()
     };
     let shown = project.to_str().unwrap();
-    let again = failed(&["new", "--kind", "authenticator", "--lang", "rust", "ours", "--directory", shown]);
+    let again = ends(1, &["new", "--kind", "authenticator", "--lang", "rust", "ours", "--directory", shown]);
     assert!(again.contains("found files in it, expected an empty directory or none"), "{again}");
 
     let path = std::env::join_paths(["/nonexistent"]).unwrap();
@@ -138,13 +138,13 @@ fn what_is_wrong_with_a_project_is_one_sentence() {
     );
 
     fs::write(project.join("src/plugin.js"), "import { log } from \"wicketgate-plugin/log\";\nlog.info(\"x\");\n").unwrap();
-    let ungranted = failed(&["build", shown]);
+    let ungranted = ends(1, &["build", shown]);
     assert!(ungranted.contains("the source imports log, which plugins.yaml doesn't grant"), "{ungranted}");
     fs::write(project.join("src/plugin.js"), "import {").unwrap();
-    let broken = failed(&["build", shown]);
+    let broken = ends(1, &["build", shown]);
     assert!(broken.contains("src/plugin.js:1:8") && broken.contains("esbuild failed"), "{broken}");
 
     fs::remove_file(project.join("package.json")).unwrap();
-    let nothing = failed(&["build", shown]);
+    let nothing = ends(2, &["build", shown]);
     assert!(nothing.contains("found none of Cargo.toml (Rust), package.json"), "{nothing}");
 }
