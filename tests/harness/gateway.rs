@@ -113,9 +113,15 @@ impl Gateway {
 
     /// Starts it again after its end: the same configuration, ports and directory, and waits until it's ready.
     pub async fn start_again(&mut self) {
+        self.start_again_unready().await;
+        self.is_ready().await;
+    }
+
+    /// The same, and waits until it answers at all.
+    pub async fn start_again_unready(&mut self) {
         assert!(self.process.try_wait().unwrap().is_some(), "it's still running");
         self.process = launch(self.directory.path(), &self.prefix, &self.log);
-        self.is_ready().await;
+        self.answers().await;
     }
 
     /// Sends it a signal by its name (`TERM`).

@@ -95,7 +95,7 @@ async fn where_the_saved_set_is_damaged_nothing_is_verified_by_it() {
     let saved = std::fs::read_dir(sets).unwrap().next().unwrap().unwrap().path();
     std::fs::write(saved.join("plugins.yaml"), "version: 1").unwrap();
     site.mount(&activated("mode: verified", "closed: Nobody may enter."));
-    gateway.start_again().await;
+    gateway.start_again_unready().await;
     let why = refused(&gateway, None).await;
     assert!(why.starts_with("not activated: the saved set, with which it had to be compared, can't be used"), "{why}");
     assert_eq!(enters(&gateway, "bob").await, 503, "nothing decides");
