@@ -112,11 +112,12 @@ impl Place {
         let mut plugins = ConfigMap::new::<&str>(&[]);
         let version = write(&plugins, first);
         plugins.mount(&version);
-        // Decided about again every few seconds, connections meet every set that goes live.
+        // Decided about again every few seconds, connections meet every set that goes live. Few decisions are recorded, so that their
+        // ring is full when memory is looked at first: what fills it up to its bound is no growth.
         let config = format!(
             "key_sets: {{people: {{kind: secret, secret: '{SECRET}', encoding: raw}}}}\n\
              discovery: {{file: '{}', dial: {{networks: [127.0.0.0/8]}}}}\n\
-             plugins: {{directory: '{}', state_directory: '{{directory}}/state'}}\n\
+             plugins: {{directory: '{}', state_directory: '{{directory}}/state', records: {{keep: 100}}}}\n\
              live: {{recheck_s: 5}}\n\
              log: {{level: warn, access: false}}\n",
             sessions.display(),

@@ -159,6 +159,10 @@ async fn a_policy_that_fails_lets_in_the_owner_alone_where_the_manifest_says_so(
     for behaviour in [Behaviour::Trap, Behaviour::Spin, Behaviour::Error, Behaviour::Invalid] {
         let asked = async |client: Client| client.with("x-hostile", behaviour.name()).get(&gateway.at(SESSION)).await.status;
         assert_eq!(asked(person("alice")).await, 200, "{behaviour:?}: the owner");
+        // Why she got in that way is recorded.
+        let records = Client::default().get(&format!("{}/decisions?kind=routing-policy", gateway.admin)).await.text();
+        let fault = fault_of("routing-policy", behaviour).unwrap();
+        assert!(records.lines().last().unwrap().contains(&format!("the policy failed ({fault})")), "{behaviour:?}: {records}");
         let seen = site.upstream.seen().len();
         assert_eq!(asked(person("bob")).await, 503, "{behaviour:?}: somebody else");
         assert_eq!(asked(Client::default()).await, 503, "{behaviour:?}: a stranger");

@@ -158,7 +158,7 @@ impl Pack {
             Form::Values(name) => (
                 kubernetes::values(&packed.members),
                 format!("{name}-values.yaml"),
-                "helm upgrade --install RELEASE charts/wicketgate --reuse-values -f",
+                "helm upgrade --install RELEASE charts/wicketgate -f YOUR-VALUES.yaml -f",
                 "the chart makes the ConfigMap of them",
             ),
         };

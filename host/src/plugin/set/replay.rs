@@ -129,7 +129,9 @@ impl PluginSet {
             let owner = inputs.session.as_ref().and_then(|session| session.first("owner"));
             let is_owner = identity.principal().is_some_and(|principal| Some(principal.id.as_str()) == owner);
             let decision = match decision {
-                Err(Stop::Fault(_)) if plugin.spec.on_fault == OnFault::OwnerOnly && is_owner => Some(route::owner_only()),
+                Err(Stop::Fault(fault)) if plugin.spec.on_fault == OnFault::OwnerOnly && is_owner => {
+                    Some(route::owner_only(&fault))
+                }
                 other => other?,
             };
             if let Some(decision) = decision {

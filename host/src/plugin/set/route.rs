@@ -77,7 +77,7 @@ impl PluginSet {
                 Ok(step) => step,
                 Err(fault) if plugin.spec.on_fault == OnFault::OwnerOnly && is_owner(endpoint, authentication) => {
                     tracing::error!(%fault, session = %endpoint.id.session, "the policy failed: only the owner gets in");
-                    let decision = Some(Arc::new(owner_only()));
+                    let decision = Some(Arc::new(owner_only(&fault)));
                     Step { decision, cached: false, holds_until: Timestamp::now(), record: trail.id() }
                 }
                 Err(fault) => return Err(fault),
@@ -212,9 +212,11 @@ fn is_owner(endpoint: &Endpoint, authentication: &Authentication) -> bool {
     }
 }
 
-pub(super) fn owner_only() -> Routing {
+/// What the policy failed in stands beside the reason: the decision looks like any other otherwise.
+pub(super) fn owner_only(fault: &Fault) -> Routing {
+    let failed = format!("the policy failed ({}): {}", fault.kind, fault.message);
     Routing::Forward(Arc::new(Forwarding {
-        reason: reason("owner-only"),
+        reason: Reason { detail: Some(failed.into()), ..reason("owner-only") },
         endpoint: None,
         request_headers: Vec::new(),
         response_headers: Vec::new(),
