@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         decision::Kind,
-        record::{Outcome, Record},
+        record::{Inputs, Outcome, Record},
     },
     plugin::{Engine, Following, PluginSet, Worker},
 };
@@ -51,8 +51,8 @@ struct Group {
     /// The last fault and the last denial of one of them, in words.
     last_fault: Option<String>,
     last_denial: Option<String>,
-    /// One of them came.
-    is_met: bool,
+    /// Somebody is let in who isn't known.
+    is_open: bool,
     /// The records say of enough people that the set before let them in.
     is_known_before: bool,
 }
@@ -75,7 +75,7 @@ pub enum Verdict {
     RollBack(String),
 }
 
-/// Watches until the time is over or a bound is broken, and on while nobody came. `following` began when the new set was activated;
+/// Watches until the time is over or a bound is broken, and on while nobody was let in. `following` began when the new set was activated;
 /// `known` is who was let in by what was recorded before.
 pub async fn follow(
     engine: Arc<Engine>,
@@ -92,12 +92,6 @@ pub async fn follow(
     loop {
         let records = batch(&mut following, ends).await;
         let is_over = Instant::now() >= ends;
-        if is_over && !findings.people.is_met {
-            // Nobody came: nothing is known of it.
-            ends = Instant::now() + activation.watch();
-            status.goes_on_watching(activation.watch());
-            continue;
-        }
         let before = Arc::clone(&before);
         let judge = move || {
             let mut pace = Pace::start();
@@ -117,8 +111,15 @@ pub async fn follow(
         if let Some(why) = findings.breaks(&activation, is_over) {
             return Verdict::RollBack(why);
         }
-        if is_over {
+        if is_over && findings.people.is_proven() {
             return Verdict::Keep;
+        }
+        if is_over {
+            // Nobody came, or nobody got in: a set isn't found good by that, and too few may be hit to take it back.
+            let Numbers { failing, denied, .. } = findings.people.numbers();
+            tracing::warn!(failing, denied, "nobody whom the set before lets in was let in yet: the plugin set is watched on");
+            ends = Instant::now() + activation.watch();
+            status.goes_on_watching(activation.watch());
         }
     }
 }
@@ -142,8 +143,8 @@ impl Findings {
         if group.is_full() {
             return;
         }
+        group.is_open |= enters && !is_step && is_anonymous(&record.inputs);
         let Some(person) = before.admits(worker, &record.inputs) else { return };
-        group.is_met = true;
         match &record.outcome {
             Outcome::Decided(_) if is_step && enters => drop(group.known.insert(person)),
             Outcome::Decided(_) if enters => drop(group.admitted.insert(person)),
@@ -175,6 +176,12 @@ impl Findings {
 impl Group {
     fn is_full(&self) -> bool {
         self.admitted.len() + self.known.len() + self.denied.len() + self.failing.len() >= MOST_PEOPLE
+    }
+
+    /// People get in; or those do whom nobody knows, where that's all who come.
+    fn is_proven(&self) -> bool {
+        let gets_in = !self.admitted.is_empty() || self.known.iter().any(|person| !self.denied.contains(person));
+        gets_in || (self.is_open && self.denied.is_empty() && self.failing.is_empty())
     }
 
     fn numbers(&self) -> Numbers {
@@ -215,6 +222,10 @@ impl Group {
         }
         None
     }
+}
+
+fn is_anonymous(inputs: &Inputs) -> bool {
+    inputs.identity.as_ref().is_none_or(|identity| identity.principal().is_none())
 }
 
 #[cfg(test)]
@@ -281,5 +292,17 @@ mod tests {
         let group = Group { is_known_before: false, ..group(0, 0, 3) };
         assert!(group.breaks(&activation, false, "people", "turned away").is_none());
         assert!(group.breaks(&activation, true, "people", "turned away").is_some());
+    }
+
+    #[test]
+    fn a_set_is_found_good_by_somebody_who_gets_in() {
+        assert!(!group(0, 0, 0).is_proven(), "nobody came");
+        assert!(!group(0, 0, 2).is_proven(), "too few to take it back, and nobody got in");
+        assert!(group(1, 0, 2).is_proven());
+        let known = |name: &str, group: Group| Group { known: [name.to_owned()].into(), ..group };
+        assert!(!known("denied0", group(0, 0, 1)).is_proven(), "known, and turned away after that");
+        assert!(known("other", group(0, 0, 1)).is_proven(), "in by the cache");
+        assert!(Group { is_open: true, ..Group::default() }.is_proven(), "a public session");
+        assert!(!Group { is_open: true, ..group(0, 0, 1) }.is_proven(), "and the people are locked out");
     }
 }

@@ -76,7 +76,7 @@ impl Status {
             let missing = readiness.as_ref().err().cloned().unwrap_or_default();
             output::say_json(&serde_json::json!({"ready": readiness.is_ok(), "missing": missing, "plugins": plugins}))?;
         } else {
-            output::say(&status::in_words(&readiness, &plugins, Paint::of_stdout()))?;
+            output::say(&status::in_words(&ask.place(""), &readiness, &plugins, Paint::of_stdout()))?;
         }
         Ok(if readiness.is_ok() { Verdict::Good } else { Verdict::Bad })
     }

@@ -25,7 +25,8 @@ async fn a_status_says_what_decides_and_what_was_refused() {
     let status = || wicketgate(&["status", "--admin", &gateway.admin]);
     assert_eq!(person("alice").get(&gateway.at(SESSION)).await.status, 200);
     status().exits(0).says(&[
-        "ready\ngeneration 1 (",
+        "ready: http://",
+        "\ngeneration 1 (",
         "auth  authenticator",
         "1 key set people",
         "cookie wicketgate_session (credential)",
@@ -42,7 +43,7 @@ async fn a_gateway_that_is_not_ready_or_not_there_is_said() {
     let site = Site::new(&only("version: 2\nplugins: []\n".to_owned()));
     let gateway = Gateway::start_unready(&site.config()).await;
     refused(&gateway, None).await;
-    wicketgate(&["status", "--admin", &gateway.admin]).exits(1).says(&["not ready\n", "no plugin set decides"]);
+    wicketgate(&["status", "--admin", &gateway.admin]).exits(1).says(&["not ready: http://", "no plugin set decides"]);
     wicketgate(&["explain", "0000000000000000", "--admin", &gateway.admin]).exits(1).complains(&["404: no such decision is kept"]);
     wicketgate(&["explain", "zero"]).exits(2).complains(&["sixteen hexadecimal digits"]);
     wicketgate(&["status", "--admin", "127.0.0.1:9090"]).exits(2).complains(&["--admin: found '127.0.0.1:9090', expected a URL"]);
@@ -57,7 +58,7 @@ async fn a_token_opens_the_admin_listener() {
     let status = |token: &[&str]| wicketgate(&[&["status", "--admin", &gateway.admin], token].concat());
     status(&[]).exits(1).complains(&["401: expected the admin token", "(--token, or the variable WICKETGATE_ADMIN__TOKEN)"]);
     status(&["--token", "other"]).exits(1).complains(&["(another token than the one that was sent)"]);
-    status(&["--token", "hush"]).exits(0).says(&["ready\n"]);
+    status(&["--token", "hush"]).exits(0).says(&["ready: http://"]);
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ fn watched(watch: &Watched, active: Option<&PluginSet>) -> Value {
     };
     if let Some(shown) = shown.as_object_mut() {
         shown.insert("before".into(), done(&watch.before).into());
+        shown.insert("before_generation".into(), watch.before.generation().0.into());
         shown.insert("now".into(), active.map(done).unwrap_or_default().into());
     }
     shown

@@ -74,7 +74,8 @@ impl Ask {
         self.runtime.block_on(asked).map_err(|error| Stop::failed(format!("{place}: {}", innermost(&error))))
     }
 
-    fn place(&self, path: &str) -> String {
+    /// Where it asks.
+    pub fn place(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
 

@@ -15,12 +15,13 @@ const SHOWN: usize = 400;
 /// Of a digest.
 const DIGEST: usize = 12;
 
-pub(super) fn in_words(readiness: &Result<(), Vec<String>>, plugins: &Value, paint: Paint) -> String {
+/// `place` is which gateway it is.
+pub(super) fn in_words(place: &str, readiness: &Result<(), Vec<String>>, plugins: &Value, paint: Paint) -> String {
     let mut text = match readiness {
-        Ok(()) => paint.paint(Colour::Good, "ready") + "\n",
+        Ok(()) => format!("{}: {place}\n", paint.paint(Colour::Good, "ready")),
         Err(missing) => {
             let missing: String = missing.iter().map(|what| format!("  {}\n", plain(what, SHOWN))).collect();
-            format!("{}\n{missing}", paint.paint(Colour::Bad, "not ready"))
+            format!("{}: {place}\n{missing}", paint.paint(Colour::Bad, "not ready"))
         }
     };
     let Some(all) = plugins.as_object() else { return text + &short("", plugins).unwrap_or_default() + "\n" };
@@ -207,9 +208,9 @@ mod tests {
                 },
             }],
         });
-        let text = in_words(&Ok(()), &plugins, Paint::none());
+        let text = in_words("http://here", &Ok(()), &plugins, Paint::none());
         for line in [
-            "ready",
+            "ready: http://here",
             "generation 3 (0123456789ab…) decides since 2027-01-15 08:00:00 UTC, from /etc/wicketgate/plugins",
             "refused: plugin 'p': no\\u{1b}[2J (2027-01-15 08:01:00 UTC)",
             "stage  watching",
@@ -230,7 +231,8 @@ mod tests {
     #[test]
     fn a_gateway_without_a_set_says_what_is_missing() {
         let missing = vec!["no plugin set is active".to_owned()];
-        let text = in_words(&Err(missing), &json!({"source": "/p", "generation": null, "plugins": []}), Paint::none());
-        assert_eq!(text, "not ready\n  no plugin set is active\nno plugin set decides, from /p\n");
+        let text =
+            in_words("http://here", &Err(missing), &json!({"source": "/p", "generation": null, "plugins": []}), Paint::none());
+        assert_eq!(text, "not ready: http://here\n  no plugin set is active\nno plugin set decides, from /p\n");
     }
 }

@@ -1,6 +1,7 @@
 //! `plugin check`: whether a plugin, or a whole plugin directory, keeps the contract.
 
 mod behaviour;
+mod stale;
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::behaviour::examine;
+use self::{behaviour::examine, stale::stale};
 use super::{
     cases,
     workshop::{Blank, KindWord, With, Workshop, read_directory},
@@ -146,6 +147,7 @@ impl Check {
         };
         let mut findings = vec![Finding::ok("directory", format!("{} in a set that loads", counted(loaded.tried.len(), "plugin")))];
         findings.push(members_size(&files)?);
+        findings.extend(stale(Path::new(&self.file)));
         for Tried { plugin, cases } in &loaded.tried {
             let named = |finding: Finding| Finding { plugin: Some(plugin.spec.name.clone()), ..finding };
             findings.push(named(Finding::ok("contract", contract(plugin))));

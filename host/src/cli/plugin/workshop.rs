@@ -134,6 +134,10 @@ impl Workshop {
             let found = admission::builtin(name).map(<[u8]>::to_vec);
             return found.ok_or_else(|| Stop::usage(format!("{file}: found '{name}', expected {}", admission::builtin_names())));
         }
+        if Path::new(file).is_dir() {
+            let why = "found a directory, expected a component in it (.wasm); check, test and pack take directories";
+            return Err(Stop::usage(format!("{file}: {why}")));
+        }
         let bytes = std::fs::read(file).map_err(|error| Stop::usage(format!("{file}: {error}")))?;
         if !file.ends_with(".zst") {
             return Ok(bytes);
