@@ -46,6 +46,8 @@ pub struct Report {
     pub warm: Memory,
     pub end: Memory,
     pub most: Memory,
+    /// The median of each tenth of the run: a leak goes on, an allocator comes to rest.
+    pub tenths: Vec<Memory>,
     pub took: Duration,
 }
 
@@ -84,6 +86,8 @@ impl fmt::Display for Report {
         }
         let (warm, end) = (self.warm, self.end);
         writeln!(f, "- memory after warm-up: {warm}\n- memory at the end: {end}\n- memory at most: {}", self.most)?;
+        let tenths: Vec<_> = self.tenths.iter().map(|memory| (memory.resident_kib / 1024).to_string()).collect();
+        writeln!(f, "- resident memory in each tenth of the run, MiB: {}", tenths.join(", "))?;
         write!(
             f,
             "- end / warm-up: resident {:.3}, anonymous {:.3}, proportional {:.3}",

@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(4);
 /// Memory is looked at after so many swaps each time.
 const SAMPLE: usize = 5;
 /// Swaps whose samples make one figure.
-const WINDOW: usize = 100;
+const WINDOW: usize = 500;
 
 /// A gateway with a session behind it and a plugin directory.
 struct Place {
@@ -94,6 +94,7 @@ pub async fn run(scale: Scale, mut told: impl FnMut(usize, Memory)) -> Report {
     report.warm = Memory::median(&samples[warm - window..warm]);
     report.end = Memory::median(&samples[samples.len() - window..]);
     report.most = Memory::most(&samples);
+    report.tenths = samples.chunks(samples.len().div_ceil(10)).map(Memory::median).collect();
     report.took = began.elapsed();
     report.answers = ledger.answers();
     (report.echoes, report.events) = (ledger.echoes.load(Ordering::Relaxed), ledger.events.load(Ordering::Relaxed));
