@@ -3,6 +3,7 @@
 mod admission;
 mod cases;
 mod chains;
+mod compiler;
 mod decisions;
 mod members;
 mod modes;

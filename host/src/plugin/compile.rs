@@ -24,14 +24,21 @@ use super::{engine::compiler_config, private::PrivateDirectory};
 use crate::config;
 
 /// The first try gives way to everything else, so that traffic doesn't feel it. It's looked at after each such time: where it got
-/// less than this share of it, the machine is too busy, and it's done again at normal priority.
-const LOOK: Duration = Duration::from_millis(300);
-const LEAST_SHARE: u32 = 4;
-/// What the kernel counts processor time in (USER_HZ; proc_pid_stat(5)).
-const TICK: Duration = Duration::from_millis(10);
+/// less than this share of it, the machine is too busy, and it's done again at normal priority. What a gateway leaves of its only
+/// core at half load (a tenth to a quarter) is enough.
+const LOOK: Duration = Duration::from_secs(5);
+const LEAST_SHARE: u32 = 20;
 
 /// Machine code that this program's own compiler made. There is no other way to one.
 pub struct Compiled(Vec<u8>);
+
+/// That compile the functions of one component.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Threads {
+    One,
+    /// As many as there are processors.
+    All,
+}
 
 /// Compiles components, one at a time.
 pub struct Compiler {
@@ -39,6 +46,8 @@ pub struct Compiler {
     program: Option<PathBuf>,
     limits: config::Plugins,
     cache: Option<Arc<Cache>>,
+    /// To everything else on the machine, at first.
+    gives_way: bool,
     one_at_a_time: Mutex<()>,
 }
 
@@ -60,8 +69,10 @@ impl Compiled {
         &self.0
     }
 
-    fn in_process(component: &[u8]) -> Result<Self, CompileError> {
-        let compile = || wasmtime::Engine::new(&compiler_config())?.precompile_component(component);
+    fn in_process(component: &[u8], threads: Threads) -> Result<Self, CompileError> {
+        let mut config = compiler_config();
+        config.parallel_compilation(threads == Threads::All);
+        let compile = || wasmtime::Engine::new(&config)?.precompile_component(component);
         compile().map(Self).map_err(|error| CompileError::Refused(format!("{error:#}")))
     }
 }
@@ -69,15 +80,21 @@ impl Compiled {
 // === impl Compiler ===
 
 impl Compiler {
-    /// `program` is run as the child; for the gateway that's itself. With a private directory, what was compiled is kept there.
+    /// For the gateway, whose requests go before. `program` is run as the child: that's itself. With a private directory, what was
+    /// compiled is kept there.
     pub fn new(program: PathBuf, limits: &config::Plugins, private: Option<&PrivateDirectory>) -> Self {
         let cache = private.and_then(Cache::within).map(Arc::new);
-        Self { program: Some(program), limits: limits.clone(), cache, one_at_a_time: Mutex::new(()) }
+        Self { cache, gives_way: true, ..Self::at_once(program, limits) }
+    }
+
+    /// For people who wait for it.
+    pub fn at_once(program: PathBuf, limits: &config::Plugins) -> Self {
+        Self { program: Some(program), ..Self::in_process(limits) }
     }
 
     /// For benchmarks and tests, which have no program of ours to run as a child: never for components of strangers.
     pub fn in_process(limits: &config::Plugins) -> Self {
-        Self { program: None, limits: limits.clone(), cache: None, one_at_a_time: Mutex::new(()) }
+        Self { program: None, limits: limits.clone(), cache: None, gives_way: false, one_at_a_time: Mutex::new(()) }
     }
 
     /// Compiles a component. Takes 20 to 100 ms for a Rust plugin, seconds for an interpreter.
@@ -101,13 +118,16 @@ impl Compiler {
     }
 
     async fn compile_anew(&self, component: &[u8]) -> Result<Compiled, CompileError> {
-        let Some(program) = &self.program else { return Compiled::in_process(component) };
+        let Some(program) = &self.program else { return Compiled::in_process(component, Threads::All) };
         let timeout = Duration::from_secs(self.limits.compile_timeout_s);
-        let too_slow = |_| CompileError::TooSlow(self.limits.compile_timeout_s);
-        if let Some(done) = tokio::time::timeout(timeout, self.try_gently(program, component)).await.map_err(too_slow)? {
+        // Whatever held it up, it wasn't its own work: for that it's cut off by its limit of processor time.
+        if self.gives_way
+            && let Ok(Some(done)) = tokio::time::timeout(timeout, self.try_gently(program, component)).await
+        {
             return done;
         }
         let (_, compiled) = self.start(program, component, "normal")?;
+        let too_slow = |_| CompileError::TooSlow(self.limits.compile_timeout_s);
         tokio::time::timeout(timeout, compiled).await.map_err(too_slow)?
     }
 
@@ -188,13 +208,17 @@ fn give_way() {
     let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
 }
 
-/// Of a process with all its threads, so far.
+/// Of a process with all its threads, so far. Not from /proc: what was looked up there is taken out of the kernel's cache when the
+/// process is reaped, and that waits for whoever is busy with it.
+#[expect(unsafe_code, reason = "there's no safe way to this clock among what we use")]
 fn processor_time(pid: u32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Its name, which may hold anything, ends with the last bracket; user and system time are the 14th and 15th field of all.
-    let (_, fields) = text.rsplit_once(')')?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>().ok()?;
-    Some(TICK * ticks)
+    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: each call writes to the one value that it's given, which lives until it returns.
+    let failed = unsafe {
+        libc::clock_getcpuclockid(pid.try_into().ok()?, &raw mut clock) != 0 || libc::clock_gettime(clock, &raw mut time) != 0
+    };
+    let time = (time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?);
+    (!failed).then(|| Duration::new(time.0, time.1))
 }
 
 /// The child's side: a component on standard input, machine code on standard output, a sentence on standard error.
@@ -217,7 +241,10 @@ pub fn compile_standard_input(memory_mib: u64, cpu_s: u64, gentle: bool) -> Resu
     }
     let mut component = Vec::new();
     std::io::stdin().read_to_end(&mut component).map_err(|error| format!("standard input: {error}"))?;
-    let compiled = Compiled::in_process(&component).map_err(|error| error.to_string())?;
+    // While it exits, a thread that nobody lets run would hold up whoever reaps the process, in the kernel and for seconds: where
+    // there's one thread, nothing of it is left to run by then.
+    let threads = if gentle { Threads::One } else { Threads::All };
+    let compiled = Compiled::in_process(&component, threads).map_err(|error| error.to_string())?;
     std::io::stdout().write_all(compiled.bytes()).map_err(|error| format!("standard output: {error}"))
 }
 
@@ -251,10 +278,13 @@ mod tests {
 
     #[test]
     fn processor_time_is_that_of_all_threads() {
+        const SPUN: Duration = Duration::from_millis(30);
         let before = processor_time(std::process::id()).unwrap();
-        let spin = move || while processor_time(std::process::id()).unwrap() < before + 3 * TICK {};
+        let spin = move || while processor_time(std::process::id()).unwrap() < before + SPUN {};
         std::thread::spawn(spin).join().unwrap();
-        assert!(processor_time(std::process::id()).unwrap() >= before + 3 * TICK);
-        assert_eq!(processor_time(0), None);
+        assert!(processor_time(std::process::id()).unwrap() >= before + SPUN);
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        assert_eq!(processor_time(gone.id()), None);
     }
 }

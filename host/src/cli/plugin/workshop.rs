@@ -110,7 +110,7 @@ impl Workshop {
             cache: limits.cache.clone(),
             recorder: Recorder::new(&limits.records).map_err(Stop::failed)?,
         };
-        let compiler = Compiler::new(program, &limits, None);
+        let compiler = Compiler::at_once(program, &limits);
         Ok(Self { runtime, engine, compiler, context: Arc::new(context), limits, authorities })
     }
 
@@ -222,7 +222,7 @@ impl Workshop {
         let program = std::env::current_exe().map_err(Stop::failed)?;
         let loader = Loader {
             engine: Arc::clone(&self.engine),
-            compiler: Compiler::new(program.clone(), &self.limits, None),
+            compiler: Compiler::at_once(program.clone(), &self.limits),
             artifacts: Artifacts::new(program, &self.limits, &self.authorities, None),
             // Which keys a gateway trusts is written in its own configuration.
             signatures: Keys::default(),
