@@ -1,41 +1,64 @@
-//! The pace of work that can wait: trying and comparing sets takes tens of milliseconds of a processor that requests want now.
+//! Work that can wait, on a thread that gives way: trying and comparing sets takes tens of milliseconds of a processor that requests
+//! want now.
 //!
-//! A low priority wouldn't do: on a busy machine it may mean no time at all, and whoever changes a policy waits for this.
+//! Its low priority makes that it gets what requests leave, and a little where they leave nothing: calls of plugins have budgets of
+//! processor time, so that it costs none its decision. But whoever has the processor isn't always interrupted when a request comes;
+//! hence the short turns.
 
-use std::{thread, time::Duration};
+use std::{
+    thread::{Builder, sleep},
+    time::Duration,
+};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    process::nice,
+    time::{ClockId, clock_gettime},
+};
+use tokio::sync::oneshot;
 
 /// It works for so long at a time: about what a request takes, so that none waits for much longer than for another one.
 const TURN: Duration = Duration::from_micros(100);
-/// And rests for so many times as long.
-const RESTS: u32 = 3;
+/// The lowest there is (sched(7)).
+const NICENESS: i32 = 19;
 
-/// Of one thread that may block.
+/// Of one thread.
 pub struct Pace {
-    /// Processor time of this thread when it began its turn.
+    /// Its processor time when it began its turn.
     began: Duration,
+}
+
+/// Does it on a thread of its own. None when that can't be started or panicked.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce(&mut Pace) -> T + Send + 'static) -> Option<T> {
+    let (done, result) = oneshot::channel();
+    let work = move || {
+        // Of this thread alone. It can't be taken back, and so it ends with the work. Where it's refused, there are the turns.
+        let _ = nice(NICENESS);
+        // Nobody waits for it any more: then it was for nothing.
+        let _ = done.send(work(&mut Pace::start()));
+    };
+    Builder::new().name("admission".into()).spawn(work).ok()?;
+    result.await.ok()
 }
 
 // === impl Pace ===
 
 impl Pace {
-    pub fn start() -> Self {
-        Self { began: processor_time() }
+    fn start() -> Self {
+        Self { began: spent() }
     }
 
-    /// Between two steps of the work: rests, when it's time to.
+    /// Between two steps of the work: rests, when it's time to, for as long as it worked.
     pub fn keep(&mut self) {
-        let worked = processor_time().saturating_sub(self.began);
+        let worked = spent().saturating_sub(self.began);
         if worked >= TURN {
-            thread::sleep(worked * RESTS);
-            self.began = processor_time();
+            sleep(worked);
+            self.began = spent();
         }
     }
 }
 
-/// Of this thread, so far.
-fn processor_time() -> Duration {
+/// Processor time of this thread, so far.
+fn spent() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
@@ -44,11 +67,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_most_of_the_time_at_rest() {
+    fn there_is_a_rest_after_each_turn() {
         let (mut pace, mut rested) = (Pace::start(), 0);
         for _ in 0..10 {
             let before = pace.began;
-            while processor_time() < before + TURN {}
+            while spent() < before + TURN {}
             pace.keep();
             rested += u32::from(pace.began > before);
         }
@@ -57,5 +80,22 @@ mod tests {
         let before = pace.began;
         pace.keep();
         assert_eq!(pace.began, before);
+    }
+
+    #[tokio::test]
+    async fn it_has_the_lowest_priority_and_others_keep_theirs() {
+        let niceness = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            // The 19th field of all; a name may hold anything, and ends with the last bracket.
+            stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().to_owned()
+        };
+        let before = niceness();
+        assert_eq!(aside(move |_| niceness()).await, Some("19".to_owned()));
+        assert_eq!(niceness(), before);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_none() {
+        assert_eq!(aside(|_| -> u8 { panic!("a test") }).await, None);
     }
 }

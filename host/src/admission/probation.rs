@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     activation::{Activation, Rollback},
-    pace::Pace,
+    pace::{Pace, aside},
     replay::{Known, MOST_PEOPLE},
     shadow::batch,
     status::AdmissionStatus,
@@ -93,15 +93,14 @@ pub async fn follow(
         let records = batch(&mut following, ends).await;
         let is_over = Instant::now() >= ends;
         let before = Arc::clone(&before);
-        let judge = move || {
-            let mut pace = Pace::start();
+        let judge = move |pace: &mut Pace| {
             for record in records.iter().filter(|record| record.generation == new_generation) {
                 findings.judge(&worker, &before, record);
                 pace.keep();
             }
             (worker, findings)
         };
-        let Ok(judged) = tokio::task::spawn_blocking(judge).await else {
+        let Some(judged) = aside(judge).await else {
             tracing::error!("what the new plugin set did can't be judged; its watch begins anew");
             (worker, findings) = (Worker::for_replay(Arc::clone(&engine)), Findings::default());
             continue;

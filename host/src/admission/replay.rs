@@ -9,7 +9,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::pace::Pace;
+use super::pace::{Pace, aside};
 use crate::{
     domain::{
         decision::Kind,
@@ -88,8 +88,8 @@ impl Replayer {
 
     /// Takes records on, on a thread that may be busy for a while.
     pub async fn compare(self, records: Vec<Arc<Record>>, mut into: Comparison) -> Option<(Self, Comparison)> {
-        let run = move || {
-            let (mut pace, ends) = (Pace::start(), Instant::now() + LONGEST);
+        let run = move |pace: &mut Pace| {
+            let ends = Instant::now() + LONGEST;
             for record in records {
                 if Instant::now() < ends {
                     self.one(&record, &mut into);
@@ -100,7 +100,7 @@ impl Replayer {
             }
             (self, into)
         };
-        tokio::task::spawn_blocking(run).await.ok()
+        aside(run).await
     }
 
     fn one(&self, record: &Record, into: &mut Comparison) {

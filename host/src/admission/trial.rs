@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{cases::Case, pace::Pace};
+use super::{
+    cases::Case,
+    pace::{Pace, aside},
+};
 use crate::{
     domain::record::{Inputs, Outcome, Record},
     plugin::{Engine, NotRecorded, Plugin, PluginSet, Worker},
@@ -42,8 +45,8 @@ pub struct Tried {
 }
 
 /// The time that all of it may take, and how much of the processor.
-struct Turn {
-    pace: Pace,
+struct Turn<'a> {
+    pace: &'a mut Pace,
     ends: Instant,
 }
 
@@ -52,8 +55,8 @@ struct Turn {
 /// # Errors
 /// The first plugin that doesn't pass.
 pub async fn run(engine: Arc<Engine>, set: Arc<PluginSet>, tried: Vec<Tried>, records: Vec<Arc<Record>>) -> Result<(), TrialError> {
-    let run = move || {
-        let mut turn = Turn { pace: Pace::start(), ends: Instant::now() + LONGEST };
+    let run = move |pace: &mut Pace| {
+        let mut turn = Turn { pace, ends: Instant::now() + LONGEST };
         for Tried { plugin, cases } in tried {
             let alone = set.alone(&plugin);
             try_cases(&engine, &alone, &plugin, &cases, &mut turn)?;
@@ -64,10 +67,16 @@ pub async fn run(engine: Arc<Engine>, set: Arc<PluginSet>, tried: Vec<Tried>, re
         }
         Ok(())
     };
-    tokio::task::spawn_blocking(run).await.unwrap_or(Err(TrialError::Stopped))
+    aside(run).await.unwrap_or(Err(TrialError::Stopped))
 }
 
-fn try_cases(engine: &Arc<Engine>, alone: &PluginSet, plugin: &Plugin, cases: &[Case], turn: &mut Turn) -> Result<(), TrialError> {
+fn try_cases(
+    engine: &Arc<Engine>,
+    alone: &PluginSet,
+    plugin: &Plugin,
+    cases: &[Case],
+    turn: &mut Turn<'_>,
+) -> Result<(), TrialError> {
     let worker = Worker::for_replay(Arc::clone(engine));
     let mut failed = Vec::new();
     for case in cases {
@@ -94,7 +103,7 @@ fn try_state(
     alone: &PluginSet,
     plugin: &Plugin,
     inputs: Vec<(String, &Inputs)>,
-    turn: &mut Turn,
+    turn: &mut Turn<'_>,
 ) -> Result<(), TrialError> {
     let worker = Worker::for_replay(Arc::clone(engine));
     let mut first = Vec::new();
@@ -120,7 +129,7 @@ fn try_state(
 
 // === impl Turn ===
 
-impl Turn {
+impl Turn<'_> {
     fn keep(&mut self, plugin: &Plugin) -> Result<(), TrialError> {
         self.pace.keep();
         if Instant::now() < self.ends { Ok(()) } else { Err(TrialError::TooSlow { plugin: plugin.name.name.clone() }) }
