@@ -14,8 +14,8 @@ const AT_ONCE: usize = 16;
 const CHANGES: usize = 20;
 /// The test asks for metrics again and again, and those of ten thousand sessions would be most of what it measures.
 const QUIET: &str = "activity: {metrics: false}\nlog: {access: false}\n";
-/// Of the gateway, at its peak; ten of them are what is recorded of its decisions.
-const MEMORY_MIB: u64 = 180;
+/// Of the gateway, at its peak.
+const MEMORY_MIB: u64 = 150;
 /// Ten thousand of anything take their time on a small machine.
 const LONG: Duration = Duration::from_secs(300);
 

@@ -11,6 +11,7 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::watcher,
 };
+use litemap::LiteMap;
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::{
     sync::mpsc,
@@ -34,10 +35,10 @@ pub struct Pod {
     /// Of its own, or the machine's where it's on the machine's network.
     pub addresses: Vec<IpAddr>,
     pub host_network: bool,
-    /// Those in `LABELS`.
-    pub labels: BTreeMap<String, String>,
+    /// Those in `LABELS`. They are few, as annotations are: of a tree, the first leaf alone takes half a kilobyte.
+    pub labels: LiteMap<String, String>,
     /// Those that begin with `ANNOTATIONS`.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: LiteMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -211,10 +212,8 @@ impl From<Raw> for Watched {
             "Running" if !addresses.is_empty() => Life::Running,
             _ => Life::Starting,
         };
-        let mut annotations = metadata.annotations;
-        annotations.retain(|name, _| name.starts_with(ANNOTATIONS));
-        let mut labels = metadata.labels;
-        labels.retain(|name, _| LABELS.contains(&name.as_str()));
+        let annotations = metadata.annotations.into_iter().filter(|(name, _)| name.starts_with(ANNOTATIONS)).collect();
+        let labels = metadata.labels.into_iter().filter(|(name, _)| LABELS.contains(&name.as_str())).collect();
         let pod = Pod {
             name: metadata.name.clone().unwrap_or_default(),
             uid: metadata.uid,
