@@ -11,7 +11,7 @@ const MOST_GROWTH: f64 = 1.05;
 
 fn main() -> ExitCode {
     let mut scale =
-        Scale { swaps: 10_000, warm_up: 2_000, seed: 1, sockets: 200, streams: 50, clients: 50, pause: Duration::from_millis(100) };
+        Scale { swaps: 10_000, warm_up: 500, seed: 1, sockets: 200, streams: 50, clients: 50, pause: Duration::from_millis(100) };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     for pair in arguments.chunks(2) {
         let number = pair.get(1).and_then(|text| text.parse::<usize>().ok());

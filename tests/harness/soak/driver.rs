@@ -25,8 +25,10 @@ const SECRET: &str = "a secret that is only known to these tests";
 const LOOK: Duration = Duration::from_millis(4);
 /// Memory is looked at after so many swaps each time.
 const SAMPLE: usize = 5;
+/// Decisions of each kind that a gateway keeps (`plugins.records.keep`), half of them denials at most.
+const RECORDS: usize = 1000;
 /// Swaps whose samples make one figure.
-const WINDOW: usize = 500;
+const WINDOW: usize = 100;
 
 /// A gateway with a session behind it and a plugin directory.
 struct Place {
@@ -66,6 +68,7 @@ pub async fn run(scale: Scale, mut told: impl FnMut(usize, Memory)) -> Report {
     let mut deck = Deck::new(scale.seed);
     let (files, mark) = deck.first();
     let place = Place::new(files).await;
+    place.fill_records().await;
     let (ledger, address) = (Arc::<Ledger>::default(), place.address());
     let crowd = Crowd::start(scale, address, place.people.clone(), Arc::clone(&ledger)).await;
     let mut driver = Driver::new(place, Arc::clone(&ledger), mark).await;
@@ -113,12 +116,11 @@ impl Place {
         let mut plugins = ConfigMap::new::<&str>(&[]);
         let version = write(&plugins, first);
         plugins.mount(&version);
-        // Decided about again every few seconds, connections meet every set that goes live. Few decisions are recorded, so that their
-        // ring is full when memory is looked at first: what fills it up to its bound is no growth.
+        // Decided about again every few seconds, connections meet every set that goes live.
         let config = format!(
             "key_sets: {{people: {{kind: secret, secret: '{SECRET}', encoding: raw}}}}\n\
              discovery: {{file: '{}', dial: {{networks: [127.0.0.0/8]}}}}\n\
-             plugins: {{directory: '{}', state_directory: '{{directory}}/state', records: {{keep: 100}}}}\n\
+             plugins: {{directory: '{}', state_directory: '{{directory}}/state'}}\n\
              live: {{recheck_s: 5}}\n\
              log: {{level: warn, access: false}}\n",
             sessions.display(),
@@ -129,6 +131,20 @@ impl Place {
         let alice = bearer(&json!({"person": {"A": "alice-A", "B": "alice-B"}, "groups": {"A": ["A"], "B": ["B"]}}));
         let people = People { alice, bob: bearer(&json!({"person": {"A": "bob", "B": "bob"}})) };
         Self { gateway, plugins, people, _application: application, _files: files }
+    }
+
+    /// A gateway records decisions up to a bound, which is reached before memory is looked at: what fills up to it is no growth.
+    async fn fill_records(&self) {
+        let mut connection = Connection::open(self.address()).await.unwrap();
+        for number in 0..RECORDS / 2 {
+            let person = json!({"A": format!("person-{number}"), "B": format!("person-{number}")});
+            let known = bearer(&json!({"person": person, "groups": {"A": ["A"], "B": ["B"]}}));
+            let stranger = format!("Bearer stranger-{number}");
+            for (token, expected) in [(known, 200), (stranger, 401)] {
+                let (status, page) = connection.get("/service/s1/page", Some(&token)).await.unwrap();
+                assert_eq!(status, expected, "{}", String::from_utf8_lossy(&page));
+            }
+        }
     }
 
     fn address(&self) -> SocketAddr {

@@ -66,7 +66,7 @@ fn each_misdeed_is_found_by_a_check() {
         // Of memory, or of time: whichever is used up first.
         (Behaviour::Grow, "hostile inputs", "made it fail, such as 'a plain request': fails ("),
         (Behaviour::Recurse, "hostile inputs", "fails (trap)"),
-        (Behaviour::Huge, "hostile inputs", "made it fail, such as 'a plain request': fails ("),
+        (Behaviour::Huge, "hostile inputs", "fails (output)"),
         (Behaviour::Invalid, "hostile inputs", "fails (output)"),
         (Behaviour::InvalidIdentity, "hostile inputs", "fails (output)"),
         (Behaviour::TrapConfigure, "configure", "trap: "),

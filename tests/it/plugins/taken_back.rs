@@ -162,7 +162,7 @@ async fn strangers_who_trap_a_plugin_or_are_denied_change_nothing() {
     for _ in 0..3 {
         assert_eq!(newcomer().get(&gateway.at(SESSION)).await.status, 200);
     }
-    // All of it was looked at by now: what came last was.
+    // All of it was looked at by now: what came last was. Whoever is let in by the cache leaves no record of that.
     eventually("people are counted", async || {
         let watch = gateway.status("/plugins").await["watch"].clone();
         (watch["people"]["all"].as_u64() >= Some(3)).then_some(())
