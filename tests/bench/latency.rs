@@ -13,7 +13,13 @@ mod origin;
 #[path = "latency/sets.rs"]
 mod sets;
 
-use std::{cell::Cell, collections::VecDeque, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    net::SocketAddr,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
@@ -31,8 +37,6 @@ use sets::{Change, Sets, Version};
 
 const CONNECTIONS: usize = 64;
 const SECRET: &str = "a secret that is only known to these tests";
-/// Of the requests per second that the gateway can do at most.
-const SHARE: f64 = 0.5;
 const CAPACITY: Duration = Duration::from_secs(3);
 const GOAL: f64 = 1.1;
 const LIVE_GOAL: Duration = Duration::from_secs(1);
@@ -40,6 +44,8 @@ const LIVE_GOAL: Duration = Duration::from_secs(1);
 const RECORDS: usize = 1000;
 /// Between two looks whether a set decides.
 const LOOK: Duration = Duration::from_millis(1);
+/// Until a set decides, on any machine.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Between two swaps whose time is taken.
 const REST: Duration = Duration::from_millis(300);
 
@@ -48,6 +54,8 @@ struct Given {
     seconds: u64,
     every: u64,
     tries: usize,
+    /// Of the requests per second that the gateway can do at most, in percent.
+    load: u64,
 }
 
 /// What is running.
@@ -56,13 +64,15 @@ struct Bench {
     address: SocketAddr,
     sets: Sets,
     load: Load,
+    /// The share of its core that the gateway had in each turn without swaps.
+    busy: Vec<f64>,
     token: String,
     /// With the list of sessions.
     _files: TempDir,
 }
 
 fn main() -> ExitCode {
-    let mut given = Given { rounds: 10, seconds: 15, every: 5, tries: 30 };
+    let mut given = Given { rounds: 10, seconds: 15, every: 5, tries: 30, load: 50 };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // What runs the gateway stands behind `--`.
     let (options, prefix) = match arguments.iter().position(|argument| argument == "--") {
@@ -75,8 +85,9 @@ fn main() -> ExitCode {
             ("--seconds", Some(seconds @ 1..=600)) => given.seconds = seconds as u64,
             ("--every", Some(every @ 1..=600)) => given.every = every as u64,
             ("--tries", Some(tries @ 1..=1000)) => given.tries = tries,
+            ("--load", Some(load @ 1..=100)) => given.load = load as u64,
             _ => {
-                eprintln!("found {}, expected --rounds N, --seconds N, --every N or --tries N", pair.join(" "));
+                eprintln!("found {}, expected --rounds N, --seconds N, --every N, --tries N or --load N", pair.join(" "));
                 return ExitCode::from(2);
             }
         }
@@ -91,17 +102,18 @@ async fn measure(given: &Given, prefix: Vec<String>) {
     let before = machine::busy_cores(Duration::from_secs(2)).await;
     let mut bench = Bench::start(prefix).await;
     let capacity = bench.load.capacity(CAPACITY).await;
-    let rate = capacity * SHARE;
+    let rate = capacity * given.load as f64 / 100.0;
     eprintln!("{capacity:.0} requests/s with all connections busy; from now on {rate:.0}");
     let machine = Machine::now(bench.gateway.pid());
     let rounds = bench.rounds(given, rate).await;
     let others = machine.others();
     println!("{}", Machine::describe());
     println!(
-        "- {RECORDS} people's decisions are recorded; {CONNECTIONS} connections, {rate:.0} requests/s evenly, half of what the gateway can do; {} rounds of {} s each way, a \
-         swap every {} s",
-        given.rounds, given.seconds, given.every
+        "- {RECORDS} people's decisions are recorded; {CONNECTIONS} connections, {rate:.0} requests/s evenly, {} % of what the gateway can do; {} rounds of {} s each way, \
+         a swap every {} s",
+        given.load, given.rounds, given.seconds, given.every
     );
+    println!("- without swaps the gateway has its core busy for {:.0} % of the time", median(bench.busy.clone()) * 100.0);
     println!("- others had {before:.2} cores before and {others:.2} meanwhile\n");
     println!("| | p50, µs | p99, µs | p99.9, µs | p99 × none |\n| --- | ---: | ---: | ---: | ---: |");
     for change in Change::ALL {
@@ -112,7 +124,7 @@ async fn measure(given: &Given, prefix: Vec<String>) {
     }
     println!("\n| from the rename to the first request that it decides, ms | p50 | most |\n| --- | ---: | ---: |");
     let mut longest = Duration::ZERO;
-    for (rate, when) in [(None, "idle"), (Some(rate), "at half load")] {
+    for (rate, when) in [(None, "idle"), (Some(rate), "at that load")] {
         for change in [Change::Configuration, Change::Components] {
             let times = bench.times_to_live(given.tries, change, rate).await;
             let (p50, most) = (times[times.len() / 2], times[times.len() - 1]);
@@ -152,7 +164,7 @@ impl Bench {
             "http: {{listen: '127.0.0.1:{{port}}', workers: 1}}\n\
              key_sets: {{people: {{kind: secret, secret: '{SECRET}', encoding: raw}}}}\n\
              discovery: {{file: '{}', dial: {{networks: [127.0.0.0/8]}}}}\n\
-             plugins: {{directory: '{}'}}\n\
+             plugins: {{directory: '{}', state_directory: '{{directory}}/state'}}\n\
              log: {{level: warn, access: false}}\n",
             sessions.display(),
             sets.path().display()
@@ -161,7 +173,7 @@ impl Bench {
         let address = SocketAddr::from(([127, 0, 0, 1], gateway.port));
         let token = token("alice");
         let load = Load::connect(address, CONNECTIONS, &request("page", address, &token)).await;
-        let bench = Self { gateway, address, sets, load, token, _files: files };
+        let bench = Self { gateway, address, sets, load, busy: Vec::new(), token, _files: files };
         bench.fill_records().await;
         bench
     }
@@ -213,9 +225,13 @@ impl Bench {
             }
             elapsed < lasting
         });
+        let machine = Machine::now(self.gateway.pid());
         let latencies = load.await;
+        if change == Change::None {
+            self.busy.push(machine.gateway());
+        }
         // What was swapped last has to be over before another turn.
-        until_decided(&mut self.probe().await, &self.sets.mark()).await;
+        until_decided(&mut self.probe().await, &self.sets.mark(), &self.gateway).await;
         latencies
     }
 
@@ -229,13 +245,8 @@ impl Bench {
                 let version = sets.write(change);
                 tokio::time::sleep(REST).await;
                 let at = sets.mount(&version);
-                until_decided(&mut probe, &sets.mark()).await;
+                until_decided(&mut probe, &sets.mark(), gateway).await;
                 times.push(at.elapsed());
-                if at.elapsed() > LIVE_GOAL {
-                    let log = gateway.log();
-                    let from = log.len().saturating_sub(2000);
-                    eprintln!("{change}: {:?}; the gateway's log ends so:\n{}", at.elapsed(), &log[log.ceil_char_boundary(from)..]);
-                }
             }
             over.set(true);
         };
@@ -260,8 +271,11 @@ struct Probe {
     request: String,
 }
 
-async fn until_decided(probe: &mut Probe, mark: &str) {
+/// A set that is refused would never decide.
+async fn until_decided(probe: &mut Probe, mark: &str, gateway: &Gateway) {
+    let began = Instant::now();
     while probe.mark().await != mark {
+        assert!(began.elapsed() < LONGEST, "set {mark} doesn't decide; the gateway's log:\n{}", gateway.log());
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -14,6 +14,7 @@ pub struct Machine {
     at: Instant,
     busy: Duration,
     ours: Duration,
+    of_gateway: Duration,
     gateway: u32,
 }
 
@@ -21,13 +22,18 @@ pub struct Machine {
 
 impl Machine {
     pub fn now(gateway: u32) -> Self {
-        Self { at: Instant::now(), busy: busy(), ours: ours(gateway), gateway }
+        Self { at: Instant::now(), busy: busy(), ours: ours(gateway), of_gateway: own(&gateway.to_string()), gateway }
     }
 
     /// Cores that others had since then.
     pub fn others(&self) -> f64 {
         let (busy, ours) = ((busy() - self.busy).as_secs_f64(), (ours(self.gateway) - self.ours).as_secs_f64());
         (busy - ours).max(0.0) / self.at.elapsed().as_secs_f64()
+    }
+
+    /// Cores that the gateway had since then.
+    pub fn gateway(&self) -> f64 {
+        (own(&self.gateway.to_string()) - self.of_gateway).as_secs_f64() / self.at.elapsed().as_secs_f64()
     }
 
     pub fn describe() -> String {
