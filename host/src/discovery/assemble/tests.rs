@@ -396,7 +396,7 @@ fn a_tasks_address_follows_its_pod() {
             ("10.1.0.2", Life::Running, "refused"),
             ("10.1.0.1", Life::Running, "routed"),
         ] {
-            let labels = [("CLEARML".to_owned(), "agent-1".to_owned())].into();
+            let labels = litemap::LiteMap::from_iter([("CLEARML".to_owned(), "agent-1".to_owned())]);
             let addresses = vec![address.parse().unwrap()];
             let pod = Pod { name: "clearml-id-t1".into(), life, addresses, labels, ..Pod::default() };
             let book = Notes::default().book(std::iter::once(&pod), std::iter::empty(), true);
