@@ -90,9 +90,11 @@ async fn where_the_saved_set_is_damaged_nothing_is_verified_by_it() {
     let mut site = Site::new(&only(activated("", "allow: [everyone]")));
     let mut gateway = Gateway::start(&config(&site)).await;
     assert_eq!(enters(&gateway, "bob").await, 200);
+    // Somebody gets in before the set lies on the disk.
+    let state = gateway.directory.path().join("state/plugins");
+    eventually("it's saved", async || state.join("good").exists().then_some(())).await;
     gateway.kill();
-    let sets = gateway.directory.path().join("state/plugins/sets");
-    let saved = std::fs::read_dir(sets).unwrap().next().unwrap().unwrap().path();
+    let saved = std::fs::read_dir(state.join("sets")).unwrap().next().unwrap().unwrap().path();
     std::fs::write(saved.join("plugins.yaml"), "version: 1").unwrap();
     site.mount(&activated("mode: verified", "closed: Nobody may enter."));
     gateway.start_again_unready().await;
