@@ -1,25 +1,24 @@
-//! Work that can wait, on a thread that gives way: trying and comparing sets takes tens of milliseconds of a processor that requests
+//! Work that can wait, on threads that give way: trying and comparing sets takes tens of milliseconds of a processor that requests
 //! want now.
 //!
-//! Its low priority makes that it gets what requests leave, and a little where they leave nothing: calls of plugins have budgets of
-//! processor time, so that it costs none its decision. But whoever has the processor isn't always interrupted when a request comes;
+//! By their low priority they get what requests leave, and a little where these leave nothing. Calls of plugins have budgets of
+//! processor time, so that no decision is lost by that. But whoever has the processor isn't always interrupted when a request comes;
 //! hence the short turns.
 
-use std::{
-    thread::{Builder, sleep},
-    time::Duration,
-};
+use std::{io, sync::LazyLock, thread::sleep, time::Duration};
 
 use rustix::{
     process::nice,
     time::{ClockId, clock_gettime},
 };
-use tokio::sync::oneshot;
+use tokio::runtime::{Builder, Runtime};
 
 /// It works for so long at a time: about what a request takes, so that none waits for much longer than for another one.
 const TURN: Duration = Duration::from_micros(100);
 /// The lowest there is (sched(7)).
 const NICENESS: i32 = 19;
+/// Without work a thread ends after this time.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Of one thread.
 pub struct Pace {
@@ -27,18 +26,22 @@ pub struct Pace {
     began: Duration,
 }
 
-/// Does it on a thread of its own. None when that can't be started or panicked.
+/// Does it on a thread of lowest priority. None when there can't be one, or the work panicked.
 pub async fn aside<T: Send + 'static>(work: impl FnOnce(&mut Pace) -> T + Send + 'static) -> Option<T> {
-    let (done, result) = oneshot::channel();
-    let work = move || {
-        // Of this thread alone. It can't be taken back, and so it ends with the work. Where it's refused, there are the turns.
-        let _ = nice(NICENESS);
-        // Nobody waits for it any more: then it was for nothing.
-        let _ = done.send(work(&mut Pace::start()));
-    };
-    Builder::new().name("admission".into()).spawn(work).ok()?;
-    result.await.ok()
+    let threads = THREADS.as_ref().inspect_err(|error| tracing::error!(%error, "no thread to judge plugin sets on")).ok()?;
+    threads.spawn_blocking(|| work(&mut Pace::start())).await.ok()
 }
+
+/// They have a runtime of their own because a priority that was lowered can't be raised again. They stay for a while: the allocator
+/// keeps for itself what a thread leaves that ends.
+static THREADS: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
+    let mut builder = Builder::new_current_thread();
+    builder.thread_name("admission").thread_keep_alive(KEEP_ALIVE).on_thread_start(|| {
+        // Of this thread alone. Where it's refused, there are the turns.
+        let _ = nice(NICENESS);
+    });
+    builder.build()
+});
 
 // === impl Pace ===
 
