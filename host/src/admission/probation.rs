@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -30,6 +31,8 @@ use crate::{
 const LEAST_PEOPLE: usize = 3;
 /// And so many of their requests must have failed: one fault is an accident.
 const LEAST_FAULTS: u64 = 3;
+/// Between two tries to judge, where the first couldn't be done.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is known of the people whom the set before lets in, and of the owners whose sessions it publishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,6 +106,8 @@ pub async fn follow(
         let Some(judged) = aside(judge).await else {
             tracing::error!("what the new plugin set did can't be judged; its watch begins anew");
             (worker, findings) = (Worker::for_replay(Arc::clone(&engine)), Findings::default());
+            // What holds now may hold for a while, and nothing else waits when the watch's time is over.
+            tokio::time::sleep(AGAIN).await;
             continue;
         };
         (worker, findings) = judged;
