@@ -119,6 +119,7 @@ impl Crowd {
     pub async fn start(scale: Scale, address: SocketAddr, people: People, ledger: Arc<Ledger>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (opened, mut all_open) = mpsc::channel(OPENING);
+        let told = Arc::clone(&ledger);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             LocalSet::new().block_on(&runtime, async move {
@@ -139,7 +140,7 @@ impl Crowd {
         });
         for _ in 0..scale.sockets + scale.streams + scale.clients {
             let opened = timeout(PATIENCE, all_open.recv()).await;
-            assert!(matches!(opened, Ok(Some(()))), "not everybody could connect");
+            assert!(matches!(opened, Ok(Some(()))), "not everybody could connect: {:?}", told.faults());
         }
         Self { stop, thread }
     }
@@ -267,8 +268,8 @@ impl Member {
                 }
             }
             if count == 0 {
-                // Of a client that connects again nobody waits for it.
-                let _ = self.opened.try_send(());
+                // Of a client that connects again nobody waits for it: that is an error at once.
+                let _ = self.opened.send(()).await;
             }
             if self.stops(pause).await {
                 return Ok(());
