@@ -26,7 +26,6 @@ use crate::{
     plugin::{Following, PluginSet},
 };
 
-const KINDS: [Kind; 3] = [Kind::DiscoveryFilter, Kind::Authenticator, Kind::RoutingPolicy];
 /// Records that a new set's plugins are tried by, of each kind.
 const TRIAL_RECORDS: usize = 64;
 /// Records that wait until the probation begins to look at them.
@@ -313,7 +312,7 @@ impl Lifecycle {
 
 /// The last records of each kind.
 fn records(set: &PluginSet, most: usize) -> Vec<Arc<Record>> {
-    KINDS.into_iter().flat_map(|kind| set.recorder().last(kind, most)).collect()
+    Kind::ALL.into_iter().flat_map(|kind| set.recorder().last(kind, most)).collect()
 }
 
 fn tell(digest: &str, comparison: &Comparison) {

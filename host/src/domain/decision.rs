@@ -15,6 +15,10 @@ pub enum Kind {
     RoutingPolicy,
 }
 
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::DiscoveryFilter, Self::Authenticator, Self::RoutingPolicy];
+}
+
 /// Why a decision came out as it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {

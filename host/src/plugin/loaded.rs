@@ -135,6 +135,11 @@ pub(super) fn interface_name(kind: Kind) -> String {
 // === impl Plugin ===
 
 impl Plugin {
+    /// The same component, configured and bounded the same way.
+    pub fn decides_like(&self, other: &Self) -> bool {
+        (&self.sha256, &self.spec) == (&other.sha256, &other.spec)
+    }
+
     /// Compiles, links and configures a component once, off the request path.
     ///
     /// # Errors

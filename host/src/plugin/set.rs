@@ -126,6 +126,19 @@ impl PluginSet {
         Self::new(self.generation, self.digest.clone(), vec![Arc::clone(plugin)], Arc::clone(&self.context))
     }
 
+    /// It comes to what the other set does on the same inputs: the plugins that are asked for decisions of this kind are the same.
+    pub fn decides_like(&self, other: &Self, kind: Kind) -> bool {
+        let alike = |ours: &[Arc<Plugin>], theirs: &[Arc<Plugin>]| {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(our, their)| our.decides_like(their))
+        };
+        match kind {
+            Kind::DiscoveryFilter => alike(&self.filters, &other.filters),
+            Kind::Authenticator => alike(&self.authenticators, &other.authenticators),
+            // They're asked about whom the authenticators let in.
+            Kind::RoutingPolicy => alike(&self.policies, &other.policies) && alike(&self.authenticators, &other.authenticators),
+        }
+    }
+
     /// Where this set's decisions are recorded.
     pub fn recorder(&self) -> &Recorder {
         &self.context.recorder

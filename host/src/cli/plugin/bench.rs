@@ -22,7 +22,6 @@ use crate::{
     plugin::{Kind, Plugin, PluginSet, Worker},
 };
 
-const KINDS: [Kind; 3] = [Kind::DiscoveryFilter, Kind::Authenticator, Kind::RoutingPolicy];
 /// Before anything is measured.
 const WARM_UP: usize = 500;
 /// Times of single calls kept at most; what is over is measured and not kept.
@@ -96,7 +95,7 @@ fn measure(
     longest: Duration,
 ) -> Result<Measured, Stop> {
     let (set, worker) = (workshop.alone(plugin), workshop.worker());
-    worker.prepare(&set, &KINDS).map_err(Stop::failed)?;
+    worker.prepare(&set, &Kind::ALL).map_err(Stop::failed)?;
     inputs.iter().cycle().take(WARM_UP).for_each(|inputs| {
         let _ = set.replay(&worker, inputs);
     });

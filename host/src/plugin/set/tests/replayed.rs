@@ -71,6 +71,21 @@ async fn only_what_is_not_in_the_cache_is_recorded_and_what_is_has_its_record() 
 }
 
 #[tokio::test]
+async fn sets_decide_alike_up_to_the_plugin_that_differs() {
+    let bench = bench(secret_set()).await;
+    let set = other_set(&bench, json!({}), json!({})).await;
+    let alike = |other: &PluginSet| Kind::ALL.map(|kind| other.decides_like(&set, kind));
+    let policy_alone = other_set(&bench, json!({}), json!({"allow": ["owner"]})).await;
+    assert_eq!(alike(&policy_alone), [true, true, false]);
+    let authenticator_alone = other_set(&bench, json!({"leeway_s": 7}), json!({})).await;
+    assert_eq!(alike(&authenticator_alone), [true, false, false], "a policy hears of other people");
+    assert_eq!(alike(&*other_set(&bench, json!({}), json!({})).await), [true; 3]);
+    assert_eq!(alike(&bench.set), [true, true, false], "another grant");
+    let filter = set.plugins().next().unwrap();
+    assert_eq!(alike(&set.alone(filter)), [true, false, false], "fewer plugins");
+}
+
+#[tokio::test]
 async fn the_same_plugins_decide_the_same_again() {
     let (bench, _) = bench_with_records().await;
     bench.enter(&HeaderMap::new(), &endpoint("u1")).await.unwrap();
