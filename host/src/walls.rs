@@ -9,7 +9,7 @@ use std::{
 /// Rooms by floor, from the ground. A room imports from floors below, and from itself.
 const FLOORS: [&[&str]; 8] = [
     &["domain"],
-    &["config", "error", "shutdown"],
+    &["config", "error", "shutdown", "background"],
     &["telemetry", "plugin", "clearml", "kubernetes", "upstream"],
     &["admission", "route"],
     &["snapshot"],

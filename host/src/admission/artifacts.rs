@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::pki_types::CertificateDer;
 
 use super::{artifact::Artifact, pull::Request, pull_secret, reference::Reference};
-use crate::{config, plugin::PrivateDirectory};
+use crate::{background::PLUGINS, config, plugin::PrivateDirectory};
 
 /// What is kept on disk, besides what the last good set needs.
 const MOST_KEPT: usize = 32;
@@ -105,7 +105,7 @@ impl Artifacts {
                 tracing::warn!(path = %directory.path().display(), %error, "kept artifacts can't be tidied");
             }
         };
-        let _ = tokio::task::spawn_blocking(tidy).await;
+        let _ = PLUGINS.run(tidy).await;
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -127,7 +127,7 @@ impl Artifacts {
             Ok(bytes) => Some(Artifact::from_bytes(&bytes?)?.into_component(&reference)),
             Err(error) => Some(Err(error.to_string())),
         };
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+        PLUGINS.run(read).await.ok().flatten()
     }
 
     /// What can't be kept is pulled again next time: no reason to refuse.
@@ -144,8 +144,8 @@ impl Artifacts {
             within.make_room(MOST_KEPT - 1, room, |other| other == name || good.contains(other))?;
             write(&within, &name, &bytes)
         };
-        let written = tokio::task::spawn_blocking(write).await;
-        if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        let written = PLUGINS.run(write).await;
+        if let Err(error) = written.unwrap_or_else(|stopped| Err(stopped.into())) {
             tracing::warn!(path = %directory.path().display(), %error, "an artifact can't be kept: after a restart it's pulled again");
         }
     }

@@ -9,6 +9,7 @@ use super::{
     load::RefusedSet,
     manifest::{Component, Entry},
 };
+use crate::background::PLUGINS;
 
 /// How far back a packed component may refer, in bits: what every level of zstd makes of any input stays within.
 const LARGEST_WINDOW: u32 = 27;
@@ -43,7 +44,7 @@ impl<'a> Components<'a> {
                     return Ok(Cow::Borrowed(content));
                 }
                 let (packed, most) = (content.clone(), self.most);
-                let unpacked = tokio::task::spawn_blocking(move || unpack(&packed, most)).await;
+                let unpacked = PLUGINS.run(move || unpack(&packed, most)).await;
                 let unpacked = unpacked.unwrap_or_else(|_| Err("unpacking it was stopped".into()));
                 unpacked.map(Cow::Owned).map_err(|why| RefusedSet::Packed { plugin: plugin(), file: file.clone(), why })
             }

@@ -5,20 +5,21 @@
 //! processor time, so that no decision is lost by that. But whoever has the processor isn't always interrupted when a request comes;
 //! hence the short turns.
 
-use std::{io, sync::LazyLock, thread::sleep, time::Duration};
+use std::{sync::LazyLock, thread::sleep, time::Duration};
 
 use rustix::{
     process::nice,
     time::{ClockId, clock_gettime},
 };
-use tokio::runtime::{Builder, Runtime};
+
+use crate::background::Background;
 
 /// It works for so long at a time: about what a request takes, so that none waits for much longer than for another one.
 const TURN: Duration = Duration::from_micros(100);
 /// The lowest there is (sched(7)).
 const NICENESS: i32 = 19;
-/// Without work a thread ends after this time.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// One for the set that is on its way in, one for those that are followed: what is found of these can't wait for that.
+const MOST_THREADS: usize = 2;
 
 /// Of one thread.
 pub struct Pace {
@@ -26,22 +27,19 @@ pub struct Pace {
     began: Duration,
 }
 
-/// Does it on a thread of lowest priority. None when there can't be one, or the work panicked.
-pub async fn aside<T: Send + 'static>(work: impl FnOnce(&mut Pace) -> T + Send + 'static) -> Option<T> {
-    let threads = THREADS.as_ref().inspect_err(|error| tracing::error!(%error, "no thread to judge plugin sets on")).ok()?;
-    threads.spawn_blocking(|| work(&mut Pace::start())).await.ok()
-}
-
-/// They have a runtime of their own because a priority that was lowered can't be raised again. They stay for a while: the allocator
-/// keeps for itself what a thread leaves that ends.
-static THREADS: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
-    let mut builder = Builder::new_current_thread();
-    builder.thread_name("admission").thread_keep_alive(KEEP_ALIVE).on_thread_start(|| {
+/// Threads of their own, because a priority that was lowered can't be raised again.
+static THREADS: LazyLock<Background> = LazyLock::new(|| {
+    Background::new("admission", MOST_THREADS, || {
         // Of this thread alone. Where it's refused, there are the turns.
         let _ = nice(NICENESS);
-    });
-    builder.build()
+    })
 });
+
+/// Does it on a thread of lowest priority. None when it couldn't be done, which is logged.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce(&mut Pace) -> T + Send + 'static) -> Option<T> {
+    let done = THREADS.run(|| work(&mut Pace::start())).await;
+    done.inspect_err(|error| tracing::error!(%error, "plugin sets can't be judged")).ok()
+}
 
 // === impl Pace ===
 

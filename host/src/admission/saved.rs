@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::directory::{DirectoryError, Files, MANIFEST};
-use crate::plugin::PrivateDirectory;
+use crate::{background::PLUGINS, plugin::PrivateDirectory};
 
 /// Which of the saved sets is the good one.
 const GOOD: &str = "good";
@@ -32,13 +32,13 @@ impl Saved {
     /// The set that was found good last, if it's still whole. As all that follows, off the thread that asks: a disk may be slow.
     pub async fn good(&self) -> Option<Files> {
         let saved = self.clone();
-        tokio::task::spawn_blocking(move || saved.read_good()).await.ok()?
+        PLUGINS.run(move || saved.read_good()).await.ok()?
     }
 
     /// Whether a set was found good last that isn't this one, be it whole or not.
     pub async fn has_other_good(&self, digest: &str) -> bool {
         let saved = self.clone();
-        let good = tokio::task::spawn_blocking(move || saved.good_digest()).await;
+        let good = PLUGINS.run(move || saved.good_digest()).await;
         good.ok().flatten().is_some_and(|good| good != digest)
     }
 
@@ -128,7 +128,7 @@ impl Rejected {
 }
 
 async fn in_background(write: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> std::io::Result<()> {
-    tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    PLUGINS.run(write).await.unwrap_or_else(|stopped| Err(stopped.into()))
 }
 
 fn is_digest(text: &str) -> bool {

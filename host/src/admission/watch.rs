@@ -18,7 +18,10 @@ use super::{
     load::RefusedSet,
     status::What,
 };
-use crate::kubernetes::config_maps::{Members, Seen};
+use crate::{
+    background::PLUGINS,
+    kubernetes::config_maps::{Members, Seen},
+};
 
 /// A set of changes is over when nothing happened for so long.
 const QUIET: Duration = Duration::from_millis(40);
@@ -137,7 +140,7 @@ impl Found {
             Some(Err(why)) => Err(DirectoryError::ConfigMaps(why)),
             None => Files::read(&read_from),
         };
-        let files = match tokio::task::spawn_blocking(read).await {
+        let files = match PLUGINS.run(read).await {
             Ok(Ok(files)) => files,
             Ok(Err(error)) => {
                 // Nobody wants any more what stood there before, unless it's being written.

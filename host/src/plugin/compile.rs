@@ -10,18 +10,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::AsyncWriteExt,
-    process::Command,
-    sync::Mutex,
-    task::{JoinError, spawn_blocking},
-};
+use tokio::{io::AsyncWriteExt, process::Command, sync::Mutex};
 
 mod cached;
 
 use self::cached::Cache;
 use super::{engine::compiler_config, private::PrivateDirectory};
-use crate::config;
+use crate::{
+    background::{PLUGINS, Stopped},
+    config,
+};
 
 /// The first try gives way to everything else, so that traffic doesn't feel it. It's looked at after each such time: where it got
 /// less than this share of it, the machine is too busy, and it's done again at normal priority. What a gateway leaves of its only
@@ -102,11 +100,10 @@ impl Compiler {
         let _turn = self.one_at_a_time.lock().await;
         let Some(cache) = &self.cache else { return self.compile_anew(component).await };
         // Digests of so much and the disk would hold up everything else on this thread.
-        let stopped =
-            |error: JoinError| CompileError::Refused(format!("looking for what was compiled before was stopped: {error}"));
+        let stopped = |error: Stopped| CompileError::Refused(format!("looking for what was compiled before was stopped: {error}"));
         let (within, wanted) = (Arc::clone(cache), Arc::<[u8]>::from(component));
         let content = Arc::clone(&wanted);
-        if let Some(known) = spawn_blocking(move || within.find(&content)).await.map_err(stopped)? {
+        if let Some(known) = PLUGINS.run(move || within.find(&content)).await.map_err(stopped)? {
             return Ok(known);
         }
         let (within, compiled) = (Arc::clone(cache), self.compile_anew(component).await?);
@@ -114,7 +111,7 @@ impl Compiler {
             within.keep(&wanted, &compiled);
             compiled
         };
-        spawn_blocking(keep).await.map_err(stopped)
+        PLUGINS.run(keep).await.map_err(stopped)
     }
 
     async fn compile_anew(&self, component: &[u8]) -> Result<Compiled, CompileError> {

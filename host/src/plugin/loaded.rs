@@ -20,7 +20,10 @@ use super::{
     key_set::{ClaimPath, KeySets, Requirements},
     wasi,
 };
-use crate::domain::{Timestamp, decision::Kind};
+use crate::{
+    background::PLUGINS,
+    domain::{Timestamp, decision::Kind},
+};
 
 pub(super) const CONTRACT: &str = "wicketgate:plugin";
 const VERSION: &str = "0.1.0";
@@ -383,7 +386,7 @@ impl Pre {
 /// do meanwhile.
 async fn in_background(load: impl FnOnce() -> Result<Plugin, LoadError> + Send + 'static) -> Result<Plugin, LoadError> {
     let stopped = |error| Err(LoadError::Link(format!("it was stopped: {error}")));
-    tokio::task::spawn_blocking(load).await.unwrap_or_else(stopped)
+    PLUGINS.run(load).await.unwrap_or_else(stopped)
 }
 
 /// The preamble of a component (component model binary format): magic, version 13, layer 1.
