@@ -58,8 +58,8 @@ impl Lifecycle {
                 let Some(Probation { good, .. }) = self.probation.take() else { return Ok(()) };
                 match verdict {
                     probation::Verdict::Keep => {
-                        self.status.found_good();
                         self.keep_active().await;
+                        self.status.found_good();
                     }
                     probation::Verdict::RollBack(why) => self.roll_back(good, why).await,
                 }
@@ -106,11 +106,12 @@ impl Lifecycle {
     }
 
     async fn reject(&mut self, rejected: Rejected, what: What) {
-        self.status.refused(Some(&rejected.digest), what, &rejected.why);
-        self.status.rejects(rejected.clone());
+        // What was told outlives a restart.
         if let Some(saved) = &self.saved {
             saved.reject(Some(&rejected)).await;
         }
+        self.status.refused(Some(&rejected.digest), what, &rejected.why);
+        self.status.rejects(rejected.clone());
         self.rejected = Some(rejected);
     }
 }
