@@ -22,7 +22,7 @@ pub struct Plugins {
     pub memory_mib: usize,
     /// A component's size before compilation.
     pub component_mib: usize,
-    /// For compiling and configuring a plugin in a process of its own.
+    /// For compiling a component in a process of its own, in processor time and by the clock.
     pub compile_timeout_s: u64,
     pub compile_memory_mib: u64,
     /// Registries that need more than their name: a manifest may name any.
