@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, process::Command, sync::Mutex};
+use tokio::{io::AsyncWriteExt, process::Command, sync::Mutex, time::Instant};
 
 mod cached;
 
@@ -117,9 +117,8 @@ impl Compiler {
     async fn compile_anew(&self, component: &[u8]) -> Result<Compiled, CompileError> {
         let Some(program) = &self.program else { return Compiled::in_process(component, Threads::All) };
         let timeout = Duration::from_secs(self.limits.compile_timeout_s);
-        // Whatever held it up, it wasn't its own work: for that it's cut off by its limit of processor time.
         if self.gives_way
-            && let Ok(Some(done)) = tokio::time::timeout(timeout, self.try_gently(program, component)).await
+            && let Some(done) = self.try_gently(program, component, timeout).await
         {
             return done;
         }
@@ -129,17 +128,20 @@ impl Compiler {
     }
 
     /// None when it was starved.
-    async fn try_gently(&self, program: &Path, component: &[u8]) -> Option<Result<Compiled, CompileError>> {
+    async fn try_gently(&self, program: &Path, component: &[u8], timeout: Duration) -> Option<Result<Compiled, CompileError>> {
         let (pid, compiled) = match self.start(program, component, "lowest") {
             Ok(started) => started,
             Err(error) => return Some(Err(error)),
         };
-        let (mut compiled, mut used) = (pin!(compiled), Duration::ZERO);
+        let (mut compiled, mut used, ends) = (pin!(compiled), Duration::ZERO, Instant::now() + timeout);
         loop {
-            if let Ok(done) = tokio::time::timeout(LOOK, &mut compiled).await {
+            if let Ok(done) = tokio::time::timeout_at(ends.min(Instant::now() + LOOK), &mut compiled).await {
                 return Some(done);
             }
             let now = pid.and_then(processor_time)?;
+            if Instant::now() >= ends {
+                return is_slow(now, timeout).then_some(Err(CompileError::TooSlow(timeout.as_secs())));
+            }
             if now.saturating_sub(used) < LOOK / LEAST_SHARE {
                 return None;
             }
@@ -194,6 +196,12 @@ impl Compiler {
             said
         }))
     }
+}
+
+/// Of a component that isn't compiled when its time is over: it was its own work that took so long, and not that others had the
+/// processor. Another try would take that from requests for nothing.
+fn is_slow(used: Duration, timeout: Duration) -> bool {
+    used >= timeout / 2
 }
 
 /// This process runs from now on when no other wants to. Niceness alone is a share over time: who has the processor isn't
@@ -264,6 +272,13 @@ mod tests {
         let script = "case \"$*\" in *lowest*) exec sleep 1000 ;; esac; /bin/cat";
         let compiled = compiler(directory.path(), script).compile(b"a component").await.unwrap();
         assert_eq!(compiled.bytes(), b"a component");
+    }
+
+    #[test]
+    fn whoever_had_half_of_the_time_is_slow_by_itself() {
+        let minute = Duration::from_secs(60);
+        assert!(is_slow(Duration::from_secs(30), minute));
+        assert!(!is_slow(Duration::from_secs(29), minute));
     }
 
     #[tokio::test]
