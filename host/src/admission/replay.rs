@@ -107,20 +107,19 @@ impl Replayer {
     }
 
     fn one(&self, record: &Record, into: &mut Comparison) {
+        let is_unchanged = self.unchanged.contains(&record.inputs.kind);
         // What an earlier set decided is no news: the one that decides now is what is compared with.
         let before = if record.generation == self.active.generation().0 {
             record.outcome.clone()
         } else {
             match self.active.replay(&self.worker, &record.inputs) {
                 Ok(outcome) => outcome,
+                // Nothing is to be learned from it: not even that it can't be.
+                Err(_) if is_unchanged => return,
                 Err(missing) => return into.leave_out(missing),
             }
         };
-        let after = if self.unchanged.contains(&record.inputs.kind) {
-            Ok(before.clone())
-        } else {
-            self.new.replay(&self.worker, &record.inputs)
-        };
+        let after = if is_unchanged { Ok(before.clone()) } else { self.new.replay(&self.worker, &record.inputs) };
         into.add(&record.id.to_string(), &record.inputs, &before, after);
     }
 }

@@ -50,7 +50,7 @@ struct Turn<'a> {
     ends: Instant,
 }
 
-/// Tries every plugin of a set on a thread of its own: its cases, and the records of its kind.
+/// Tries every plugin of a set `aside`: its cases, and the records of its kind.
 ///
 /// # Errors
 /// The first plugin that doesn't pass.
