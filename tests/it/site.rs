@@ -114,7 +114,11 @@ impl Site {
 
     /// Mounts a manifest alone.
     pub fn mount(&mut self, manifest: &str) {
-        self.plugins.replace(&[("plugins.yaml", manifest)]);
+        self.mount_files(&only(manifest.to_owned()));
+    }
+
+    pub fn mount_files<C: AsRef<[u8]>>(&mut self, files: &[(&str, C)]) {
+        self.plugins.replace(files);
     }
 }
 

@@ -2,8 +2,8 @@
 //! want now.
 //!
 //! By their low priority they get what requests leave, and a little where these leave nothing. Calls of plugins have budgets of
-//! processor time, so that no decision is lost by that. But whoever has the processor isn't always interrupted when a request comes;
-//! hence the short turns.
+//! processor time, and fifty times as much by the clock: on a core that requests fill, a call that needs nearly all of its budget may
+//! miss that. Whoever has the processor isn't always interrupted when a request comes; hence the short turns.
 
 use std::{sync::LazyLock, thread::sleep, time::Duration};
 
@@ -18,7 +18,8 @@ use crate::background::Background;
 const TURN: Duration = Duration::from_micros(100);
 /// The lowest there is (sched(7)).
 const NICENESS: i32 = 19;
-/// One for the set that is on its way in, one for those that are followed: what is found of these can't wait for that.
+/// One for the set that is on its way in, one for those that are followed: what is found of these can't wait for that. A batch of
+/// records that nobody waits for any more goes on to its end.
 const MOST_THREADS: usize = 2;
 
 /// Of one thread.

@@ -4,22 +4,29 @@ use std::{path::Path, process::Command};
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
-use wicketgate_tests::{Client, Gateway, python};
+use wicketgate_tests::{Client, Gateway, eventually, python};
 
-use crate::site::{DEFAULTS, SESSION, Site, manifest, person};
+use crate::site::{DEFAULTS, SESSION, Site, activated, manifest, person, swapped, with_activation};
 
 /// `tests/fixtures/wasi`.
 const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wasi.wasm"));
 
+/// As many as it takes to tell a mistake from somebody who was locked out.
+const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+
 const COMPONENTIZE_PY: (&str, &str) = ("componentize-py", "0.25.1");
 
 fn site(component: &[u8], budget_ms: u64) -> Site {
+    Site::new(&[("plugins.yaml", with_wasi(budget_ms, "a: b").as_bytes()), ("policy.wasm", component)])
+}
+
+fn with_wasi(budget_ms: u64, config: &str) -> String {
     let mut entries = DEFAULTS.map(str::to_owned);
     let limits = format!("{{call_budget_ms: {budget_ms}}}");
     entries[2] = format!(
-        "{{name: policy, kind: routing-policy, file: policy.wasm, grants: {{log: true}}, limits: {limits}, config: {{a: b}}}}"
+        "{{name: policy, kind: routing-policy, file: policy.wasm, grants: {{log: true}}, limits: {limits}, config: {{{config}}}}}"
     );
-    Site::new(&[("plugins.yaml", manifest(&entries).as_bytes()), ("policy.wasm", component)])
+    manifest(&entries)
 }
 
 async fn policy(gateway: &Gateway) -> Value {
@@ -103,6 +110,34 @@ fn python_policy() -> Vec<u8> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(component).unwrap()
+}
+
+/// On the threads that judge sets it's asked about what was recorded: before it decides, in comparison, and as the set to return to.
+#[tokio::test]
+async fn a_set_with_wasi_is_judged_and_judges_as_others() {
+    let mut site = site(COMPONENT, 500);
+    let gateway = Gateway::start(&site.config()).await;
+    // This policy doesn't look at who it is: of the same wish it would be asked once for all.
+    let nap = async |name: &str| person(name).with("x-do", &format!("nap of {name}")).get(&gateway.at(SESSION)).await;
+    for name in PEOPLE {
+        assert_eq!(nap(name).await.headers["x-said"], "1500000 1500000");
+    }
+    let verified = with_activation("mode: verified", &with_wasi(500, "a: c"));
+    site.mount_files(&[("plugins.yaml", verified.as_bytes()), ("policy.wasm", COMPONENT)]);
+    swapped(&gateway, 1).await;
+    gateway.logs("configured by {\\\"a\\\":\\\"c\\\"}").await;
+    let comparison = gateway.status("/plugins").await["comparison"].clone();
+    assert!(comparison["replayed"].as_u64() >= Some(3), "{comparison}");
+    assert_eq!(comparison["differences"], 0, "{comparison}");
+    site.mount(&activated("rollback: errors+denials", "closed: Nobody may enter."));
+    eventually("the set is taken back", async || {
+        for name in PEOPLE {
+            nap(name).await;
+        }
+        (!gateway.status("/plugins").await["rejected"].is_null()).then_some(())
+    })
+    .await;
+    assert_eq!(said(&gateway, "nap").await, "1500000 1500000");
 }
 
 #[tokio::test]
