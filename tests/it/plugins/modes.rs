@@ -3,11 +3,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wicketgate_tests::{Client, Gateway, eventually};
 
 use crate::site::{
-    SESSION, Site, activated, defaults_with, generation, newcomer, only, person, recovered, refused, with_activation,
+    SESSION, Site, activated, defaults_with, generation, manifest, newcomer, only, person, recovered, refused, swapped,
+    with_activation,
 };
 
 const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
@@ -103,6 +104,30 @@ async fn a_policy_that_reads_what_was_not_recorded_is_not_verified() {
     let why = refused(&gateway, None).await;
     assert!(why.contains("at least 90 % must (activation.least_replayed_percent)"), "{why}");
     assert!(why.ends_with("not recorded was the input 'cookie another' (plugins.records.inputs)"), "{why}");
+    everybody_enters(&gateway).await;
+}
+
+/// Records of the first set lack what the second one's authenticator reads; the third one has the same authenticator.
+#[tokio::test]
+async fn what_cannot_be_told_of_plugins_that_stay_keeps_nothing_from_being_verified() {
+    let mut site = Site::new(&only(activated("", EVERYONE)));
+    let gateway = Gateway::start(&site.config()).await;
+    everybody_enters(&gateway).await;
+    let with_filter = |limits: &str| {
+        manifest(&[
+            &format!("{{name: filter, kind: discovery-filter, builtin: discovery-filter{limits}}}"),
+            "{name: auth, kind: authenticator, builtin: cookie-auth, grants: {key_sets: [people]}, \
+             config: {key_sets: [people], cookies: [another]}}",
+            "{name: policy, kind: routing-policy, builtin: routing-policy, config: {allow: [everyone]}}",
+        ])
+    };
+    site.mount(&with_filter(""));
+    swapped(&gateway, 1).await;
+    everybody_enters(&gateway).await;
+    site.mount(&with_activation("mode: verified", &with_filter(", limits: {call_budget_ms: 7}")));
+    swapped(&gateway, 2).await;
+    let shown = comparison(&gateway).await;
+    assert_eq!((&shown["differences"], &shown["not_recorded"]), (&json!(0), &json!({})), "{shown}");
     everybody_enters(&gateway).await;
 }
 
