@@ -35,11 +35,12 @@ impl Saved {
         PLUGINS.run(move || saved.read_good()).await.ok()?
     }
 
-    /// Whether a set was found good last that isn't this one, be it whole or not.
+    /// Whether a set was found good last that isn't this one, be it whole or not. Where that can't be told there is one: without it
+    /// nothing is verified.
     pub async fn has_other_good(&self, digest: &str) -> bool {
         let saved = self.clone();
         let good = PLUGINS.run(move || saved.good_digest()).await;
-        good.ok().flatten().is_some_and(|good| good != digest)
+        good.map_or(true, |good| good.is_some_and(|good| good != digest))
     }
 
     fn good_digest(&self) -> Option<String> {
