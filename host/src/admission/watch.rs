@@ -151,7 +151,7 @@ impl Found {
                 self.refuse_once(lifecycle, why, &RefusedSet::from(error));
                 return lifecycle.fall_back().await;
             }
-            Err(_) => return,
+            Err(error) => return tracing::error!(%error, "the plugin directory can't be looked at: what decides goes on"),
         };
         if let Some(rejected) = lifecycle.rejected(&files.digest).await {
             if self.refused.is_none() {
